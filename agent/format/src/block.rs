@@ -1,0 +1,260 @@
+//! Blocks: the unit of writing, checking and recovering. A block can be read without any other one.
+
+use crate::record::Record;
+use crate::wire;
+
+/// First bytes of every capture file.
+pub const FILE_MAGIC: [u8; 8] = *b"PLIMSOLL";
+/// First bytes of every block. Not valid UTF-8, so that no name inside a payload can look like a block by chance.
+pub const BLOCK_MAGIC: [u8; 4] = [0xF5, b'P', b'L', 0xB1];
+/// Version of the format that this crate writes. Readers accept every version up to it.
+pub const VERSION: u16 = 1;
+/// Bytes before the first block: magic, version, reserved, CRC.
+pub const FILE_HEADER_BYTES: usize = 16;
+/// Bytes of a block before its payload.
+pub const BLOCK_HEADER_BYTES: usize = 40;
+/// Largest payload of a block, before and after compression. A longer length is damage, never an allocation.
+pub const MAX_BLOCK_BYTES: usize = 4 << 20;
+
+/// How a block's payload is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Codec {
+    /// Not compressed.
+    None,
+    /// A codec this version does not know; the block is kept by length and reported as unread.
+    Unknown(u8),
+}
+
+impl Codec {
+    fn from_byte(byte: u8) -> Codec {
+        match byte {
+            0 => Codec::None,
+            other => Codec::Unknown(other),
+        }
+    }
+
+    fn to_byte(self) -> u8 {
+        match self {
+            Codec::None => 0,
+            Codec::Unknown(byte) => byte,
+        }
+    }
+}
+
+/// The fixed part of a block, after its magic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BlockHeader {
+    /// How the payload is compressed.
+    pub codec: Codec,
+    /// This block opens a keyframe: the definitions that later blocks rely on come again from here.
+    pub keyframe: bool,
+    /// Bytes of the payload as stored.
+    pub payload_bytes: u32,
+    /// Bytes of the payload after decompression.
+    pub raw_bytes: u32,
+    /// Session the block belongs to; a block of another session in the same file is foreign.
+    pub session: u64,
+    /// Position of this block in the session, counted over all segments from 0 without gaps.
+    pub sequence: u64,
+}
+
+/// The 16 bytes that open a capture file: magic, version, reserved zero, CRC-32 of the first twelve.
+pub fn file_header() -> [u8; FILE_HEADER_BYTES] {
+    let mut bytes = [0u8; FILE_HEADER_BYTES];
+    bytes[..8].copy_from_slice(&FILE_MAGIC);
+    bytes[8..10].copy_from_slice(&VERSION.to_le_bytes());
+    let crc = crc32fast::hash(&bytes[..12]);
+    bytes[12..].copy_from_slice(&crc.to_le_bytes());
+    bytes
+}
+
+/// Reads a file header: the version it states, or `None` when the magic or the CRC is wrong.
+pub fn parse_file_header(bytes: &[u8]) -> Option<u16> {
+    let header = bytes.first_chunk::<FILE_HEADER_BYTES>()?;
+    let crc = u32::from_le_bytes([header[12], header[13], header[14], header[15]]);
+    if header[..8] != FILE_MAGIC || crc != crc32fast::hash(&header[..12]) {
+        return None;
+    }
+    Some(u16::from_le_bytes([header[8], header[9]]))
+}
+
+impl BlockHeader {
+    /// Parses the header at the front of `bytes` without judging the payload; `None` when it cannot be one.
+    pub(crate) fn parse(bytes: &[u8]) -> Option<(BlockHeader, u32)> {
+        let header = bytes.first_chunk::<BLOCK_HEADER_BYTES>()?;
+        if header[..4] != BLOCK_MAGIC {
+            return None;
+        }
+        let u32_at = |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+        let u64_at = |at: usize| u64::from(u32_at(at)) | u64::from(u32_at(at + 4)) << 32;
+        let parsed = BlockHeader {
+            codec: Codec::from_byte(header[4]),
+            keyframe: header[5] & 1 != 0,
+            payload_bytes: u32_at(8),
+            raw_bytes: u32_at(12),
+            session: u64_at(16),
+            sequence: u64_at(24),
+        };
+        let bounded = parsed.payload_bytes as usize <= MAX_BLOCK_BYTES && parsed.raw_bytes as usize <= MAX_BLOCK_BYTES;
+        bounded.then_some((parsed, u32_at(36)))
+    }
+
+    fn bytes(&self, payload: &[u8]) -> [u8; BLOCK_HEADER_BYTES] {
+        let mut bytes = [0u8; BLOCK_HEADER_BYTES];
+        bytes[..4].copy_from_slice(&BLOCK_MAGIC);
+        bytes[4] = self.codec.to_byte();
+        bytes[5] = u8::from(self.keyframe);
+        bytes[8..12].copy_from_slice(&self.payload_bytes.to_le_bytes());
+        bytes[12..16].copy_from_slice(&self.raw_bytes.to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.session.to_le_bytes());
+        bytes[24..32].copy_from_slice(&self.sequence.to_le_bytes());
+        // Bytes 32..36 are reserved and zero.
+        let crc = block_crc(&bytes, payload);
+        bytes[36..].copy_from_slice(&crc.to_le_bytes());
+        bytes
+    }
+}
+
+/// CRC-32 over the header after its magic and before the CRC, then the payload as stored.
+pub(crate) fn block_crc(header: &[u8], payload: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(header.get(4..36).unwrap_or_default());
+    hasher.update(payload);
+    hasher.finalize()
+}
+
+/// Collects records into blocks and numbers them.
+#[derive(Debug)]
+pub struct BlockWriter {
+    session: u64,
+    sequence: u64,
+    keyframe: bool,
+    payload: Vec<u8>,
+    record: Vec<u8>,
+}
+
+impl BlockWriter {
+    /// A writer whose blocks belong to `session`, starting at sequence 0.
+    pub fn new(session: u64) -> BlockWriter {
+        BlockWriter { session, sequence: 0, keyframe: false, payload: Vec::new(), record: Vec::new() }
+    }
+
+    /// Appends a record: its length as a bincode varint, then its bytes. A record that would not fit a block even
+    /// alone is refused with `false`; callers split long lists.
+    pub fn push(&mut self, record: &Record) -> bool {
+        self.record.clear();
+        wire::encode(record, &mut self.record);
+        if self.payload.len() + self.record.len() + 9 > MAX_BLOCK_BYTES {
+            return false;
+        }
+        wire::encode(&(self.record.len() as u64), &mut self.payload);
+        self.payload.extend_from_slice(&self.record);
+        true
+    }
+
+    /// Marks the block under way as the start of a keyframe.
+    pub fn mark_keyframe(&mut self) {
+        self.keyframe = true;
+    }
+
+    /// Payload bytes collected so far.
+    pub fn pending_bytes(&self) -> usize {
+        self.payload.len()
+    }
+
+    /// Appends the finished block to `out` and starts the next one; does nothing when no record is pending.
+    pub fn finish(&mut self, out: &mut Vec<u8>) {
+        if self.payload.is_empty() {
+            return;
+        }
+        let length = self.payload.len() as u32;
+        let header = BlockHeader {
+            codec: Codec::None,
+            keyframe: std::mem::take(&mut self.keyframe),
+            payload_bytes: length,
+            raw_bytes: length,
+            session: self.session,
+            sequence: self.sequence,
+        };
+        out.extend_from_slice(&header.bytes(&self.payload));
+        out.append(&mut self.payload);
+        self.sequence += 1;
+    }
+
+    /// Sequence number that the next finished block will carry.
+    pub fn next_sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// Continues another writer's numbering (used when records are appended to a finished capture).
+    pub fn set_next_sequence(&mut self, sequence: u64) {
+        self.sequence = sequence;
+    }
+}
+
+/// A block that was found whole: its CRC holds.
+#[derive(Debug, Clone)]
+pub struct Block {
+    /// Byte offset of the block's magic in its file.
+    pub offset: u64,
+    /// Its fixed part.
+    pub header: BlockHeader,
+    pub(crate) payload: Vec<u8>,
+}
+
+impl Block {
+    /// The records of this block, in order. Those of an unknown kind or with undecodable bytes come as errors and
+    /// are skipped by their length; a payload of an unknown codec gives no records.
+    pub fn records(&self) -> RecordIter<'_> {
+        match self.header.codec {
+            Codec::None => RecordIter { rest: &self.payload },
+            Codec::Unknown(_) => RecordIter { rest: &[] },
+        }
+    }
+}
+
+/// A record that was skipped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownRecord {
+    /// Bytes skipped.
+    pub bytes: usize,
+    /// What the decoder said.
+    pub error: wire::DecodeError,
+}
+
+/// Iterates over a block's records; made by [`Block::records`].
+#[derive(Debug)]
+pub struct RecordIter<'a> {
+    rest: &'a [u8],
+}
+
+impl Iterator for RecordIter<'_> {
+    type Item = Result<Record, UnknownRecord>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let (record, rest) = split_record(self.rest);
+        self.rest = rest;
+        Some(record)
+    }
+}
+
+/// Splits the first length-prefixed record off `bytes`. A length that cannot be true ends the payload.
+fn split_record(bytes: &[u8]) -> (Result<Record, UnknownRecord>, &[u8]) {
+    let skipped = |error: wire::DecodeError| (Err(UnknownRecord { bytes: bytes.len(), error }), &bytes[..0]);
+    let (length, used) = match wire::decode_with_length::<u64>(bytes) {
+        Ok(prefix) => prefix,
+        Err(error) => return skipped(error),
+    };
+    let body = usize::try_from(length).ok().and_then(|length| bytes.get(used..used.checked_add(length)?));
+    let Some(body) = body else {
+        return skipped(wire::DecodeError(format!("a record claims {length} bytes, more than its block holds")));
+    };
+    let rest = &bytes[used + body.len()..];
+    match wire::decode::<Record>(body) {
+        Ok(record) => (Ok(record), rest),
+        Err(error) => (Err(UnknownRecord { bytes: body.len(), error }), rest),
+    }
+}

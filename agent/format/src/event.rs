@@ -1,0 +1,271 @@
+//! Packed allocation events: differences to the event before, as LEB128 varints, behind one operation byte.
+//!
+//! Packing happens inside allocator hooks, so it never allocates and never panics.
+
+use bincode::{Decode, Encode};
+
+use crate::wire::DecodeError;
+
+/// Room that [`PackState::pack`] asks for: no event with its state changes takes more.
+pub const MAX_EVENT_BYTES: usize = 64;
+
+/// What happened to a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventKind {
+    /// A block was allocated.
+    Alloc,
+    /// A block is about to go back.
+    Free,
+    /// A reallocation begins: its old block is about to go back, unless a [`EventKind::ReallocUndo`] follows.
+    ReallocFree,
+    /// A reallocation succeeded: its new block.
+    ReallocAlloc,
+    /// A reallocation failed: the old block lives on.
+    ReallocUndo,
+}
+
+/// One allocation event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Event {
+    /// What happened.
+    pub kind: EventKind,
+    /// When, in ticks of the capture's clock.
+    pub ticks: u64,
+    /// Address of the block.
+    pub address: u64,
+    /// Requested size in bytes; 0 in frees, whose size is that of their allocation.
+    pub size_bytes: u64,
+    /// Stack of an allocation; 0 in frees.
+    pub stack: u32,
+    /// Thread on which it happened.
+    pub thread: u32,
+    /// Tag that was set on the thread, 0 for none.
+    pub tag: u32,
+    /// Sampling interval that chose an allocation; 1 in exact mode.
+    pub interval_bytes: u64,
+}
+
+/// What the next event's differences refer to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode)]
+pub struct PackState {
+    /// Ticks of the event before.
+    pub ticks: u64,
+    /// Address of the event before, rotated right by four bits.
+    pub address: u64,
+    /// Stack of the allocation before.
+    pub stack: u32,
+    /// Thread in force.
+    pub thread: u32,
+    /// Tag in force.
+    pub tag: u32,
+    /// Interval in force.
+    pub interval_bytes: u64,
+}
+
+const ALLOC: u8 = 0;
+const FREE: u8 = 1;
+const REALLOC_FREE: u8 = 2;
+const REALLOC_ALLOC: u8 = 3;
+const REALLOC_UNDO: u8 = 4;
+const SET_TAG: u8 = 8;
+const SET_THREAD: u8 = 9;
+const SET_INTERVAL: u8 = 10;
+
+impl EventKind {
+    /// Whether the event brings a new block.
+    pub fn is_alloc(self) -> bool {
+        matches!(self, EventKind::Alloc | EventKind::ReallocAlloc)
+    }
+
+    fn op(self) -> u8 {
+        match self {
+            EventKind::Alloc => ALLOC,
+            EventKind::Free => FREE,
+            EventKind::ReallocFree => REALLOC_FREE,
+            EventKind::ReallocAlloc => REALLOC_ALLOC,
+            EventKind::ReallocUndo => REALLOC_UNDO,
+        }
+    }
+
+    fn from_op(op: u8) -> Option<EventKind> {
+        Some(match op {
+            ALLOC => EventKind::Alloc,
+            FREE => EventKind::Free,
+            REALLOC_FREE => EventKind::ReallocFree,
+            REALLOC_ALLOC => EventKind::ReallocAlloc,
+            REALLOC_UNDO => EventKind::ReallocUndo,
+            _ => return None,
+        })
+    }
+}
+
+impl PackState {
+    /// Appends `event` to the front of `out` and returns the bytes written, or `None` when `out` is shorter than
+    /// [`MAX_EVENT_BYTES`] (nothing is written and the state is unchanged then).
+    ///
+    /// Never allocates, never panics.
+    #[inline]
+    pub fn pack(&mut self, event: &Event, out: &mut [u8]) -> Option<usize> {
+        let out = out.first_chunk_mut::<MAX_EVENT_BYTES>()?;
+        let mut cursor = Cursor { out, at: 0 };
+        if event.thread != self.thread {
+            cursor.op(SET_THREAD);
+            cursor.varint(u64::from(event.thread));
+            self.thread = event.thread;
+        }
+        if event.tag != self.tag {
+            cursor.op(SET_TAG);
+            cursor.varint(u64::from(event.tag));
+            self.tag = event.tag;
+        }
+        let is_alloc = event.kind.is_alloc();
+        if is_alloc && event.interval_bytes != self.interval_bytes {
+            cursor.op(SET_INTERVAL);
+            cursor.varint(event.interval_bytes);
+            self.interval_bytes = event.interval_bytes;
+        }
+        cursor.op(event.kind.op());
+        cursor.varint(event.ticks.wrapping_sub(self.ticks));
+        self.ticks = event.ticks;
+        let address = event.address.rotate_right(4);
+        cursor.varint(zigzag(address.wrapping_sub(self.address) as i64));
+        self.address = address;
+        if is_alloc {
+            cursor.varint(event.size_bytes);
+            cursor.varint(zigzag(i64::from(event.stack) - i64::from(self.stack)));
+            self.stack = event.stack;
+        }
+        Some(cursor.at)
+    }
+}
+
+/// Writes into a fixed array. The index is masked: the worst case (3 state changes of 6, 6 and 11 bytes, an
+/// operation byte and varints of 10, 10, 10 and 5 bytes) is 59 bytes, so the mask never acts; it keeps bounds
+/// checks and panics out of the hook.
+struct Cursor<'a> {
+    out: &'a mut [u8; MAX_EVENT_BYTES],
+    at: usize,
+}
+
+impl Cursor<'_> {
+    #[inline(always)]
+    fn op(&mut self, byte: u8) {
+        self.out[self.at & (MAX_EVENT_BYTES - 1)] = byte;
+        self.at += 1;
+    }
+
+    #[inline(always)]
+    fn varint(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.op(value as u8 | 0x80);
+            value >>= 7;
+        }
+        self.op(value as u8);
+    }
+}
+
+#[inline(always)]
+fn zigzag(value: i64) -> u64 {
+    ((value << 1) ^ (value >> 63)) as u64
+}
+
+fn unzigzag(value: u64) -> i64 {
+    (value >> 1) as i64 ^ -((value & 1) as i64)
+}
+
+/// Reads packed events, starting from `state`.
+pub fn unpack(state: PackState, packed: &[u8]) -> EventIter<'_> {
+    EventIter { state, rest: packed }
+}
+
+/// Iterates over packed events; made by [`unpack`]. After an error it ends.
+#[derive(Debug)]
+pub struct EventIter<'a> {
+    state: PackState,
+    rest: &'a [u8],
+}
+
+impl EventIter<'_> {
+    /// The state after the events read so far: what the next part of the same stream starts from.
+    pub fn state(&self) -> PackState {
+        self.state
+    }
+
+    fn byte(&mut self) -> Option<u8> {
+        let (first, rest) = self.rest.split_first()?;
+        self.rest = rest;
+        Some(*first)
+    }
+
+    fn varint(&mut self) -> Result<u64, DecodeError> {
+        let mut value = 0u64;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte().ok_or_else(|| DecodeError("an event ends in its middle".into()))?;
+            let bits = u64::from(byte & 0x7f);
+            if shift == 63 && bits > 1 {
+                break;
+            }
+            value |= bits << shift;
+            if byte & 0x80 == 0 {
+                return Ok(value);
+            }
+        }
+        Err(DecodeError("a number is longer than 64 bits".into()))
+    }
+
+    fn id(&mut self) -> Result<u32, DecodeError> {
+        let value = self.varint()?;
+        u32::try_from(value).map_err(|_| DecodeError(format!("id {value} is out of range")))
+    }
+
+    fn event(&mut self, kind: EventKind) -> Result<Event, DecodeError> {
+        self.state.ticks = self.state.ticks.wrapping_add(self.varint()?);
+        let difference = unzigzag(self.varint()?) as u64;
+        self.state.address = self.state.address.wrapping_add(difference);
+        let mut event = Event {
+            kind,
+            ticks: self.state.ticks,
+            address: self.state.address.rotate_left(4),
+            size_bytes: 0,
+            stack: 0,
+            thread: self.state.thread,
+            tag: self.state.tag,
+            interval_bytes: self.state.interval_bytes,
+        };
+        if kind.is_alloc() {
+            event.size_bytes = self.varint()?;
+            let stack = i64::from(self.state.stack).checked_add(unzigzag(self.varint()?));
+            let stack = stack.and_then(|stack| u32::try_from(stack).ok());
+            event.stack = stack.ok_or_else(|| DecodeError("a stack id is out of range".into()))?;
+            self.state.stack = event.stack;
+        }
+        Ok(event)
+    }
+
+    fn read(&mut self) -> Result<Option<Event>, DecodeError> {
+        while let Some(op) = self.byte() {
+            match op {
+                SET_TAG => self.state.tag = self.id()?,
+                SET_THREAD => self.state.thread = self.id()?,
+                SET_INTERVAL => self.state.interval_bytes = self.varint()?,
+                op => match EventKind::from_op(op) {
+                    Some(kind) => return self.event(kind).map(Some),
+                    None => return Err(DecodeError(format!("unknown event operation {op}"))),
+                },
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Iterator for EventIter<'_> {
+    type Item = Result<Event, DecodeError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let result = self.read();
+        if result.is_err() {
+            self.rest = &[];
+        }
+        result.transpose()
+    }
+}

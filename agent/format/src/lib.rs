@@ -1,0 +1,37 @@
+//! The capture format of Plimsoll, shared by the agent that writes it and the viewer that reads it.
+//!
+//! A capture is a file header followed by self-contained blocks; a block holds bincode [`Record`]s; the
+//! allocation events of a thread travel inside [`Record::Events`] as packed bytes. `FORMAT.md` beside this
+//! crate gives every byte. This crate does no I/O, holds no state between calls that a caller cannot see, and
+//! has no `unsafe`.
+//!
+//! ```
+//! use plimsoll_format::{BlockHeader, BlockWriter, Item, Reader, Record};
+//!
+//! let mut writer = BlockWriter::new(7);
+//! writer.push(&Record::Marker { ticks: 42, name: "deploy".into() });
+//! let mut file = plimsoll_format::file_header().to_vec();
+//! writer.finish(&mut file);
+//!
+//! let mut reader = Reader::new();
+//! reader.feed(&file);
+//! let Some(Item::Block(block)) = reader.next_item() else { panic!("one block was written") };
+//! assert_eq!(block.header.session, 7);
+//! assert_eq!(block.records().count(), 1);
+//! ```
+#![forbid(unsafe_code)]
+
+mod block;
+mod event;
+mod read;
+mod record;
+mod wire;
+
+pub use block::{
+    BLOCK_HEADER_BYTES, BLOCK_MAGIC, Block, BlockHeader, BlockWriter, Codec, FILE_HEADER_BYTES, FILE_MAGIC,
+    MAX_BLOCK_BYTES, RecordIter, UnknownRecord, VERSION, file_header, parse_file_header,
+};
+pub use event::{Event, EventIter, EventKind, MAX_EVENT_BYTES, PackState, unpack};
+pub use read::{Damage, Item, Reader};
+pub use record::*;
+pub use wire::DecodeError;
