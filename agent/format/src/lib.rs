@@ -23,6 +23,7 @@
 
 mod block;
 mod event;
+mod memory;
 mod read;
 mod record;
 mod wire;
@@ -32,6 +33,7 @@ pub use block::{
     MAX_BLOCK_BYTES, RecordIter, UnknownRecord, VERSION, file_header, parse_file_header,
 };
 pub use event::{Event, EventIter, EventKind, MAX_EVENT_BYTES, PackState, unpack};
+pub use memory::{AgentCost, Cgroup, ProcessMemory, SystemMemory, Tick};
 pub use read::{Damage, Item, Reader};
 pub use record::*;
 pub use wire::DecodeError;

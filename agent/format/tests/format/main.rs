@@ -1,0 +1,13 @@
+//! Holds the capture format to its written contract (`FORMAT.md`), to the bytes it once wrote (`captures/`), and to
+//! what it promises about damaged and hostile files.
+#![forbid(unsafe_code)]
+
+mod damage;
+mod described;
+mod events;
+mod golden;
+mod hostile;
+mod plain;
+mod samples;
+mod schema;
+mod worked_example;

@@ -1,0 +1,68 @@
+//! Memory for the agent's own tables, straight from the system and never from the profiled heap.
+
+use std::ptr::NonNull;
+
+/// A zeroed private mapping that holds `len` values of `T`. Pages cost nothing until they are touched.
+///
+/// When the system refuses, [`Arena::map`] gives `None` and the session does not start.
+#[derive(Debug)]
+pub(crate) struct Arena<T> {
+    start: NonNull<T>,
+    len: usize,
+}
+
+// SAFETY: an arena owns its mapping, and only hands out shared references to `T`.
+unsafe impl<T: Send + Sync> Send for Arena<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send + Sync> Sync for Arena<T> {}
+
+/// Types for which all-zero bytes are a valid value.
+///
+/// # Safety
+/// The implementer vouches for that, and that the type needs no `Drop`.
+pub(crate) unsafe trait Zeroed {}
+
+// SAFETY: atomics are plain integers.
+unsafe impl Zeroed for std::sync::atomic::AtomicU32 {}
+// SAFETY: atomics are plain integers.
+unsafe impl Zeroed for std::sync::atomic::AtomicU64 {}
+
+impl<T: Zeroed> Arena<T> {
+    /// Maps room for `len` zeroed values.
+    pub(crate) fn map(len: usize) -> Option<Arena<T>> {
+        let bytes = len.checked_mul(size_of::<T>())?.max(1);
+        // SAFETY: an anonymous private mapping at an address of the kernel's choice touches no existing memory.
+        let start = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                bytes,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
+                -1,
+                0,
+            )
+        };
+        if start == libc::MAP_FAILED {
+            return None;
+        }
+        Some(Arena { start: NonNull::new(start.cast())?, len })
+    }
+}
+
+impl<T> std::ops::Deref for Arena<T> {
+    type Target = [T];
+
+    #[inline]
+    fn deref(&self) -> &[T] {
+        // SAFETY: the mapping holds `len` values that are valid as zeros (`Zeroed`), lives as long as the arena, is
+        // page-aligned (no table here asks for more), and is never handed out mutably.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
+    }
+}
+
+impl<T> Drop for Arena<T> {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is ours, and references into it cannot outlive the arena.
+        unsafe { libc::munmap(self.start.as_ptr().cast(), (self.len * size_of::<T>()).max(1)) };
+    }
+}

@@ -1,0 +1,330 @@
+//! Chunks of packed events (exact mode): each thread fills one, full ones go to the writer, empty ones come back.
+//!
+//! A thread publishes the length of its chunk after each event, so that the writer can copy what is there at any
+//! moment; only the writer ever empties a chunk. The pool is one arena of fixed size.
+//!
+//! When no chunk is empty: [`ChunkPool::append`] refuses, and the caller waits for the writer or counts a loss.
+
+use std::cell::{Cell, UnsafeCell};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use plimsoll_format::{Event, MAX_EVENT_BYTES, PackState};
+
+use crate::arena::{Arena, Zeroed};
+
+const DATA_BYTES: usize = (32 << 10) - 16;
+/// Chunks of a pool: 8 MiB.
+const CHUNKS: usize = 256;
+/// Threads that may hold a chunk; the rest go through the ring, and half of the pool stays in flight.
+const OWNERS: u32 = 128;
+
+#[repr(C)]
+struct Chunk {
+    /// Bytes in the low half, events in the high half; what is below is written.
+    published: AtomicU64,
+    thread: AtomicU32,
+    /// Held by a thread that may still append.
+    active: AtomicU32,
+    data: UnsafeCell<[u8; DATA_BYTES]>,
+}
+
+// SAFETY: integers only.
+unsafe impl Zeroed for Chunk {}
+// SAFETY: bytes above the published length are written by the one thread that holds the chunk, bytes below are only
+// read; the Release store of the length orders the two. The writer resets a chunk only when no thread holds it.
+unsafe impl Sync for Chunk {}
+// SAFETY: as above; a chunk is plain memory.
+unsafe impl Send for Chunk {}
+
+/// A thread's place in its chunk; lives in the thread's slot.
+#[derive(Default)]
+pub(crate) struct ChunkCursor {
+    /// Session that the rest belongs to; another one makes the cursor empty.
+    session: Cell<u32>,
+    /// Position of the chunk plus one, 0 for none.
+    chunk: Cell<u32>,
+    /// Whether this thread may hold chunks in this session, once asked.
+    owner: Cell<Option<bool>>,
+    state: Cell<PackState>,
+}
+
+/// What became of an event.
+#[derive(Debug, PartialEq, Eq, Clone, Copy)]
+pub(crate) enum Append {
+    /// It is in the chunk.
+    Done,
+    /// It is in a new chunk, and the full one went to the writer, who may be asleep.
+    DoneAndSent,
+    /// No chunk is empty.
+    Full,
+    /// Too many threads hold chunks: this one is to use the ring.
+    NotAnOwner,
+}
+
+/// A run of packed events ready to be written.
+pub(crate) struct Part<'a> {
+    pub(crate) thread: u32,
+    pub(crate) count: u32,
+    pub(crate) packed: &'a [u8],
+    /// Chunk that the run stands in.
+    pub(crate) chunk: u32,
+    /// Whether it begins at the chunk's beginning.
+    pub(crate) is_first: bool,
+}
+
+/// Where the writer stands in each chunk.
+#[derive(Default, Clone, Copy)]
+struct Swept {
+    bytes: u32,
+    events: u32,
+}
+
+/// See the module's description.
+pub(crate) struct ChunkPool {
+    chunks: Arena<Chunk>,
+    owners: AtomicU32,
+    empty: (Sender<u32>, Receiver<u32>),
+    full: (Sender<u32>, Receiver<u32>),
+}
+
+impl ChunkPool {
+    /// A pool of empty chunks, `None` when the system has no memory for it.
+    pub(crate) fn map() -> Option<ChunkPool> {
+        let pool = ChunkPool {
+            chunks: Arena::map(CHUNKS)?,
+            owners: AtomicU32::new(0),
+            empty: bounded(CHUNKS),
+            full: bounded(CHUNKS),
+        };
+        (0..CHUNKS as u32).all(|chunk| pool.empty.0.try_send(chunk).is_ok()).then_some(pool)
+    }
+
+    /// Appends an event of the cursor's thread. Never waits, never allocates.
+    #[inline]
+    pub(crate) fn append(&self, session: u32, cursor: &ChunkCursor, event: &Event) -> Append {
+        if cursor.session.get() != session {
+            cursor.session.set(session);
+            cursor.chunk.set(0);
+            cursor.owner.set(None);
+        }
+        let mut sent = false;
+        loop {
+            if let Some(chunk) = (cursor.chunk.get() as usize).checked_sub(1).and_then(|at| self.chunks.get(at)) {
+                if chunk.append(cursor, event) {
+                    return if sent { Append::DoneAndSent } else { Append::Done };
+                }
+                self.hand_over(cursor);
+                sent = true;
+            }
+            match self.take_empty(cursor, event.thread) {
+                Append::Done => {}
+                refused => return refused,
+            }
+        }
+    }
+
+    #[cold]
+    fn take_empty(&self, cursor: &ChunkCursor, thread: u32) -> Append {
+        let owner = cursor.owner.get().unwrap_or_else(|| self.owners.fetch_add(1, Ordering::Relaxed) < OWNERS);
+        cursor.owner.set(Some(owner));
+        if !owner {
+            return Append::NotAnOwner;
+        }
+        let Ok(at) = self.empty.1.try_recv() else { return Append::Full };
+        let Some(chunk) = self.chunks.get(at as usize) else { return Append::Full };
+        chunk.thread.store(thread, Ordering::Relaxed);
+        cursor.state.set(first_state(thread));
+        cursor.chunk.set(at + 1);
+        chunk.active.store(1, Ordering::Release);
+        Append::Done
+    }
+
+    /// Sends the cursor's chunk to the writer: it is full, or its thread ends.
+    pub(crate) fn hand_over(&self, cursor: &ChunkCursor) {
+        let Some(at) = cursor.chunk.take().checked_sub(1) else { return };
+        // There are as many places as chunks, so this cannot fail.
+        let _ = self.full.0.try_send(at);
+    }
+
+    /// Gives up the right to hold a chunk, at the end of a thread.
+    pub(crate) fn leave(&self, session: u32, cursor: &ChunkCursor) {
+        if cursor.session.get() != session {
+            return;
+        }
+        self.hand_over(cursor);
+        if cursor.owner.take() == Some(true) {
+            self.owners.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Bytes touched at most.
+    pub(crate) fn touched_bytes(&self) -> u64 {
+        (CHUNKS * size_of::<Chunk>()) as u64
+    }
+}
+
+/// What the first event of a chunk refers to.
+pub(crate) fn first_state(thread: u32) -> PackState {
+    PackState { thread, interval_bytes: 1, ..PackState::default() }
+}
+
+impl Chunk {
+    #[inline]
+    fn append(&self, cursor: &ChunkCursor, event: &Event) -> bool {
+        let published = self.published.load(Ordering::Relaxed);
+        let at = published as u32 as usize;
+        if at > DATA_BYTES - MAX_EVENT_BYTES {
+            return false;
+        }
+        // SAFETY: `at` is within the data with room for an event behind it, and nobody else writes or reads above
+        // the published length.
+        let room = unsafe { std::slice::from_raw_parts_mut(self.data.get().cast::<u8>().add(at), MAX_EVENT_BYTES) };
+        let mut state = cursor.state.get();
+        let Some(bytes) = state.pack(event, room) else { return false };
+        cursor.state.set(state);
+        self.published.store(published + (1 << 32) + bytes as u64, Ordering::Release);
+        true
+    }
+
+    fn part(&self, chunk: u32, from: Swept, to: Swept) -> Part<'_> {
+        let length = to.bytes.saturating_sub(from.bytes) as usize;
+        // SAFETY: both ends lie within the published part, which is not written any more.
+        let packed = unsafe {
+            std::slice::from_raw_parts(self.data.get().cast::<u8>().add(from.bytes as usize), length)
+        };
+        Part {
+            thread: self.thread.load(Ordering::Relaxed),
+            count: to.events.saturating_sub(from.events),
+            packed,
+            chunk,
+            is_first: from.bytes == 0,
+        }
+    }
+
+    fn published(&self) -> Swept {
+        let published = self.published.load(Ordering::Acquire);
+        Swept { bytes: published as u32, events: (published >> 32) as u32 }
+    }
+}
+
+/// The writer's side of a pool: hands out every event once, in the order of its thread.
+pub(crate) struct ChunkReader {
+    swept: Vec<Swept>,
+}
+
+impl ChunkReader {
+    pub(crate) fn new() -> ChunkReader {
+        ChunkReader { swept: vec![Swept::default(); CHUNKS] }
+    }
+
+    /// Gives `write` the rest of every full chunk and sends the chunk back empty. Returns how many there were.
+    pub(crate) fn drain(&mut self, pool: &ChunkPool, mut write: impl FnMut(Part<'_>)) -> usize {
+        let mut drained = 0;
+        while let Ok(at) = pool.full.1.try_recv() {
+            let Some((chunk, swept)) = pool.chunks.get(at as usize).zip(self.swept.get_mut(at as usize)) else {
+                continue;
+            };
+            let part = chunk.part(at, std::mem::take(swept), chunk.published());
+            if part.count > 0 {
+                write(part);
+            }
+            chunk.active.store(0, Ordering::Relaxed);
+            chunk.published.store(0, Ordering::Release);
+            let _ = pool.empty.0.try_send(at);
+            drained += 1;
+        }
+        drained
+    }
+
+    /// Gives `write` what threads have published in the chunks they still hold.
+    ///
+    /// Lengths are read before full chunks are drained and parts written after: a chunk that was active at the first
+    /// look has all its thread's earlier chunks in the queue by then, so no thread's events change their order.
+    pub(crate) fn sweep(&mut self, pool: &ChunkPool, mut write: impl FnMut(Part<'_>)) {
+        let seen: Vec<Option<Swept>> = pool
+            .chunks
+            .iter()
+            .map(|chunk| (chunk.active.load(Ordering::Acquire) == 1).then(|| chunk.published()))
+            .collect();
+        // A chunk that is drained now goes back empty and may be taken again at once: by nobody we would misread,
+        // since its swept length is reset and compared with what was seen only while it is the same filling.
+        let mut drained = vec![false; seen.len()];
+        self.drain(pool, |part| {
+            if let Some(drained) = drained.get_mut(part.chunk as usize) {
+                *drained = true;
+            }
+            write(part);
+        });
+        for (at, ((chunk, seen), swept)) in pool.chunks.iter().zip(seen).zip(&mut self.swept).enumerate() {
+            let Some(to) = seen.filter(|to| to.bytes > swept.bytes) else { continue };
+            if drained.get(at).copied().unwrap_or(true) {
+                continue;
+            }
+            write(chunk.part(at as u32, *swept, to));
+            *swept = to;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use plimsoll_format::{EventKind, unpack};
+
+    fn event(number: u64) -> Event {
+        Event {
+            kind: EventKind::Alloc,
+            ticks: number,
+            address: number * 16,
+            size_bytes: number,
+            stack: 1,
+            thread: 3,
+            tag: 0,
+            interval_bytes: 1,
+        }
+    }
+
+    /// Sweeping at random moments hands every event out once and in order, across many chunks.
+    #[test]
+    fn sweeps_and_drains_lose_nothing_and_keep_order() {
+        let pool = ChunkPool::map().expect("memory");
+        let (cursor, mut reader) = (ChunkCursor::default(), ChunkReader::new());
+        let mut states = vec![PackState::default(); CHUNKS];
+        let mut got = Vec::new();
+        let mut take = |part: Part<'_>| {
+            let state = &mut states[part.chunk as usize];
+            if part.is_first {
+                *state = first_state(part.thread);
+            }
+            let mut events = unpack(*state, part.packed);
+            let before = got.len();
+            got.extend(events.by_ref().map(|event| event.expect("valid")));
+            assert_eq!(got.len() - before, part.count as usize);
+            *state = events.state();
+        };
+        for number in 0..100_000 {
+            assert!(matches!(pool.append(1, &cursor, &event(number)), Append::Done | Append::DoneAndSent));
+            if number % 977 == 0 {
+                reader.sweep(&pool, &mut take);
+            }
+        }
+        pool.leave(1, &cursor);
+        reader.sweep(&pool, &mut take);
+        assert_eq!(got, (0..100_000).map(event).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn refuses_when_no_chunk_is_empty_and_goes_on_after_a_drain() {
+        let pool = ChunkPool::map().expect("memory");
+        let (cursor, mut reader) = (ChunkCursor::default(), ChunkReader::new());
+        let mut number = 0;
+        while pool.append(1, &cursor, &event(number)) != Append::Full {
+            number += 1;
+        }
+        let mut count = 0;
+        assert_eq!(reader.drain(&pool, |part| count += u64::from(part.count)), CHUNKS);
+        assert_eq!(count, number);
+        assert_eq!(pool.append(1, &cursor, &event(number)), Append::Done);
+    }
+}

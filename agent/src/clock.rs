@@ -1,0 +1,62 @@
+//! Time stamps for events: the CPU's counter where it can be trusted, else the monotonic clock.
+//!
+//! A hook only ever reads one number; the writer pairs it with the other clocks in anchors, so that the viewer does
+//! the arithmetic.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use plimsoll_format::{Anchor, Clock};
+
+/// Set once by [`choose`], before the first session records.
+static USE_COUNTER: AtomicBool = AtomicBool::new(false);
+
+/// Decides which clock this process uses. The CPU's counter is taken when the kernel itself trusts it as its clock.
+pub(crate) fn choose() -> Clock {
+    let source = std::fs::read_to_string("/sys/devices/system/clocksource/clocksource0/current_clocksource");
+    let trusted = cfg!(any(target_arch = "x86_64", target_arch = "aarch64"))
+        && source.is_ok_and(|name| matches!(name.trim(), "tsc" | "arch_sys_counter"));
+    USE_COUNTER.store(trusted, Ordering::Relaxed);
+    if trusted { Clock::Tsc } else { Clock::Monotonic }
+}
+
+/// The current tick of the capture's clock.
+#[inline]
+pub(crate) fn now() -> u64 {
+    if USE_COUNTER.load(Ordering::Relaxed) { counter() } else { monotonic_ns() }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline]
+fn counter() -> u64 {
+    // SAFETY: every x86_64 CPU has `rdtsc`, and Linux lets user code execute it.
+    unsafe { core::arch::x86_64::_rdtsc() }
+}
+
+#[cfg(target_arch = "aarch64")]
+#[inline]
+fn counter() -> u64 {
+    let ticks: u64;
+    // SAFETY: Linux lets user code read the virtual counter.
+    unsafe { core::arch::asm!("mrs {}, cntvct_el0", out(reg) ticks, options(nomem, nostack)) };
+    ticks
+}
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+fn counter() -> u64 {
+    monotonic_ns()
+}
+
+/// Nanoseconds of the monotonic clock.
+pub(crate) fn monotonic_ns() -> u64 {
+    crate::sys::cpu_time(libc::CLOCK_MONOTONIC)
+}
+
+/// This moment in all three clocks. The capture's clock is read on both sides of the others and the middle is taken.
+pub(crate) fn anchor() -> Anchor {
+    let before = now();
+    let monotonic_ns = monotonic_ns();
+    let wall = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let after = now();
+    let wall_ns = wall.map_or(0, |wall| wall.as_nanos() as i64);
+    Anchor { ticks: before + after.saturating_sub(before) / 2, monotonic_ns, wall_ns }
+}

@@ -1,0 +1,203 @@
+//! What a session is asked to do: from the environment, or through the builder.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::error::Kind;
+
+/// Mean bytes between samples when nothing else is said: 512 KiB, as in jemalloc and Go.
+pub(crate) const DEFAULT_INTERVAL: u64 = 512 << 10;
+/// Largest accepted interval.
+pub(crate) const MAX_INTERVAL: u64 = 1 << 40;
+/// Bound on a sampled capture when nothing else is said.
+pub(crate) const DEFAULT_SAMPLED_MAX_BYTES: u64 = 1 << 30;
+/// Smallest bound accepted: a few segments that can each hold their opening.
+pub(crate) const LEAST_MAX_BYTES: u64 = 256 << 10;
+const DEFAULT_TICK: Duration = Duration::from_secs(1);
+
+/// How stacks are walked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Unwinder {
+    /// Tries the others at start and takes the best: framehop or frame pointers, whichever gets to the thread's root,
+    /// else backtrace. The capture says which it was.
+    #[default]
+    Auto,
+    /// By unwind tables, without locks or allocation. Works in ordinary release builds; about 10 ns a frame.
+    Framehop,
+    /// By frame pointers; about 1 ns a frame. Needs `-C force-frame-pointers=yes` for whole stacks.
+    FramePointer,
+    /// By the system's unwinder through the `backtrace` crate; about 100 ns a frame.
+    Backtrace,
+}
+
+impl fmt::Display for Unwinder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Unwinder::Auto => "auto",
+            Unwinder::Framehop => "framehop",
+            Unwinder::FramePointer => "frame-pointer",
+            Unwinder::Backtrace => "backtrace",
+        })
+    }
+}
+
+/// What to record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Recording {
+    Sampled { interval: u64 },
+    Exact,
+}
+
+/// Everything a session needs to know.
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    pub(crate) output: Option<PathBuf>,
+    pub(crate) recording: Recording,
+    pub(crate) unwinder: Unwinder,
+    pub(crate) tick: Duration,
+    pub(crate) max_bytes: Option<u64>,
+    pub(crate) seed: Option<u64>,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            output: None,
+            recording: Recording::Sampled { interval: DEFAULT_INTERVAL },
+            unwinder: Unwinder::Auto,
+            tick: DEFAULT_TICK,
+            max_bytes: None,
+            seed: None,
+        }
+    }
+}
+
+impl Config {
+    /// Reads the `PLIMSOLL_*` variables; `Ok(None)` when they ask for no recording.
+    pub(crate) fn from_env() -> Result<Option<Config>, Kind> {
+        if crate::sys::is_privileged() {
+            return Ok(None);
+        }
+        Config::from_variables(|name| std::env::var_os(name))
+    }
+
+    fn from_variables(get: impl Fn(&str) -> Option<std::ffi::OsString>) -> Result<Option<Config>, Kind> {
+        let text = |name: &'static str| get(name).map(|value| value.to_string_lossy().into_owned());
+        let interval = parse(text("PLIMSOLL_INTERVAL"), "PLIMSOLL_INTERVAL", INTERVALS, |value| {
+            parse_size(value).filter(|interval| (1..=MAX_INTERVAL).contains(interval))
+        })?;
+        let interval = interval.unwrap_or(DEFAULT_INTERVAL);
+        let recording = parse(text("PLIMSOLL_MODE"), "PLIMSOLL_MODE", "sampled, exact, off", |value| match value {
+            "sampled" => Some(Some(Recording::Sampled { interval })),
+            "exact" => Some(Some(Recording::Exact)),
+            "off" => Some(None),
+            _ => None,
+        })?;
+        let max_bytes = parse(text("PLIMSOLL_MAX_BYTES"), "PLIMSOLL_MAX_BYTES", SIZES, |value| {
+            parse_size(value).filter(|bytes| *bytes >= LEAST_MAX_BYTES)
+        })?;
+        let unwinder = parse(text("PLIMSOLL_UNWINDER"), "PLIMSOLL_UNWINDER", UNWINDERS, |value| {
+            let all = [Unwinder::Auto, Unwinder::Framehop, Unwinder::FramePointer, Unwinder::Backtrace];
+            all.into_iter().find(|unwinder| unwinder.to_string() == value)
+        })?;
+        let seed = parse(text("PLIMSOLL_SEED"), "PLIMSOLL_SEED", "a whole number", |value| u64::from_str(value).ok())?;
+        let recording = recording.unwrap_or(Some(Recording::Sampled { interval }));
+        let output = get("PLIMSOLL_OUTPUT").filter(|path| !path.is_empty()).map(PathBuf::from);
+        let (Some(output), Some(recording)) = (output, recording) else { return Ok(None) };
+        Ok(Some(Config {
+            output: Some(output),
+            recording,
+            unwinder: unwinder.unwrap_or_default(),
+            max_bytes,
+            seed,
+            ..Config::default()
+        }))
+    }
+
+    /// The bound on all segments together: as asked, else 1 GiB for a sampled capture and none for an exact one.
+    pub(crate) fn bound(&self) -> Option<u64> {
+        self.max_bytes.or(match self.recording {
+            Recording::Sampled { .. } => Some(DEFAULT_SAMPLED_MAX_BYTES),
+            Recording::Exact => None,
+        })
+    }
+}
+
+const INTERVALS: &str = "a size from 1 to 1TiB, such as 512KiB";
+const SIZES: &str = "a size of at least 256KiB, such as 1GiB";
+const UNWINDERS: &str = "auto, framehop, frame-pointer, backtrace";
+
+fn parse<T>(
+    value: Option<String>,
+    name: &'static str,
+    allowed: &'static str,
+    read: impl FnOnce(&str) -> Option<T>,
+) -> Result<Option<T>, Kind> {
+    let Some(value) = value else { return Ok(None) };
+    match read(value.trim()) {
+        Some(read) => Ok(Some(read)),
+        None => Err(Kind::BadVariable { name, value, allowed }),
+    }
+}
+
+/// Reads `512KiB`, `64k`, `1MiB`, `1G` or plain bytes; all units are powers of 1024.
+fn parse_size(text: &str) -> Option<u64> {
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let shift = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 0,
+        "k" | "kb" | "kib" => 10,
+        "m" | "mb" | "mib" => 20,
+        "g" | "gb" | "gib" => 30,
+        "t" | "tb" | "tib" => 40,
+        _ => return None,
+    };
+    u64::from_str(number).ok()?.checked_mul(1 << shift)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(variables: &[(&str, &str)]) -> Result<Option<Config>, String> {
+        let get = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into());
+        Config::from_variables(get).map_err(|kind| crate::Error(kind).to_string())
+    }
+
+    #[test]
+    fn sizes() {
+        let cases = [("1", Some(1)), ("64KiB", Some(65_536)), ("2 mib", Some(2 << 20)), ("1G", Some(1 << 30))];
+        let bad = [("", None), ("KiB", None), ("-1", None), ("1.5M", None), ("20000000TiB", None), ("1x", None)];
+        for (text, expected) in cases.into_iter().chain(bad) {
+            assert_eq!(parse_size(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn no_output_or_mode_off_is_idle() {
+        assert!(read(&[]).expect("valid").is_none());
+        assert!(read(&[("PLIMSOLL_OUTPUT", "")]).expect("valid").is_none());
+        assert!(read(&[("PLIMSOLL_OUTPUT", "x"), ("PLIMSOLL_MODE", "off")]).expect("valid").is_none());
+    }
+
+    #[test]
+    fn modes_and_bounds() {
+        let config = read(&[("PLIMSOLL_OUTPUT", "x"), ("PLIMSOLL_INTERVAL", "64KiB")]).expect("valid").expect("on");
+        assert_eq!(config.recording, Recording::Sampled { interval: 65_536 });
+        assert_eq!(config.bound(), Some(1 << 30));
+        let config = read(&[("PLIMSOLL_OUTPUT", "x"), ("PLIMSOLL_MODE", "exact")]).expect("valid").expect("on");
+        assert_eq!((config.recording, config.bound()), (Recording::Exact, None));
+    }
+
+    #[test]
+    fn errors_name_the_variable_the_value_and_what_is_allowed() {
+        let error = read(&[("PLIMSOLL_OUTPUT", "x"), ("PLIMSOLL_MODE", "exat")]).expect_err("bad mode");
+        assert_eq!(error, "PLIMSOLL_MODE=\"exat\" is not valid; allowed: sampled, exact, off");
+        for name in ["PLIMSOLL_INTERVAL", "PLIMSOLL_MAX_BYTES", "PLIMSOLL_UNWINDER", "PLIMSOLL_SEED"] {
+            assert!(read(&[(name, "banana")]).expect_err("bad value").contains(name));
+        }
+        assert!(read(&[("PLIMSOLL_INTERVAL", "0")]).is_err());
+    }
+}

@@ -1,0 +1,253 @@
+//! What happens on an allocation, a free and a reallocation, in the right order.
+//!
+//! The common path counts in the thread's slot and returns; it is inlined into the allocator's methods. Whatever is
+//! rare (a thread's first event, a sample, every event of exact mode, publishing the live total) is out of line.
+//!
+//! Order: an allocation is recorded after it exists, a free before the memory goes back; a reallocation retires the
+//! old block before the inner call, adds the new one after it, and undoes the first on failure. Anything else lets
+//! another thread be given an address whose free has not been recorded yet.
+//!
+//! Never: calls the global allocator, prints, panics, unwinds, or takes a lock.
+
+use std::ffi::c_void;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use plimsoll_format::{EventKind, LossCause};
+
+use crate::recorder::{self, Retired};
+use crate::slot::{self, Slot};
+use crate::sys::Errno;
+use crate::unwind::Registers;
+use crate::filter;
+
+/// After the inner allocator returned a block.
+#[inline(always)]
+pub(crate) fn allocated(address: *mut u8, size: usize) {
+    // SAFETY: a thread's slot pointer is null or points to a slot, which is never freed.
+    match unsafe { slot::current().as_ref() } {
+        Some(slot) => {
+            if slot.count_alloc(size) {
+                slow_alloc(slot, address as usize, size, EventKind::Alloc);
+            }
+        }
+        None => first_alloc(address as usize, size),
+    }
+}
+
+/// Before a block goes back to the inner allocator.
+#[inline(always)]
+pub(crate) fn freeing(address: *mut u8, size: usize) {
+    // SAFETY: as in `allocated`.
+    match unsafe { slot::current().as_ref() } {
+        Some(slot) => {
+            let due = slot.count_free(size);
+            if due || filter::may_be_sampled(address as usize) {
+                slow_free(slot, address as usize, size);
+            }
+        }
+        None => first_free(address as usize, size),
+    }
+}
+
+/// Before a block is reallocated. The result goes to [`reallocated`] or [`realloc_failed`].
+#[inline(always)]
+pub(crate) fn reallocating(address: *mut u8, size: usize) -> Option<Retired> {
+    // SAFETY: as in `allocated`.
+    let slot = unsafe { slot::current().as_ref() };
+    // Without a slot yet, only a block of another thread can be reallocated here; get a slot to see.
+    let is_watched = slot.is_none_or(Slot::sees_every_free) || filter::may_be_sampled(address as usize);
+    if is_watched { retire(address as usize, size) } else { None }
+}
+
+/// After a block was reallocated.
+#[inline(always)]
+pub(crate) fn reallocated(address: *mut u8, old_size: usize, size: usize) {
+    // SAFETY: as in `allocated`.
+    if let Some(slot) = unsafe { slot::current().as_ref() } {
+        slot.count_realloc();
+        let free_due = slot.count_free(old_size);
+        if slot.count_alloc(size) || free_due {
+            slow_alloc(slot, address as usize, size, EventKind::ReallocAlloc);
+        }
+    } else {
+        first_realloc(address as usize, old_size, size);
+    }
+}
+
+/// After a reallocation failed: the old block lives on.
+#[cold]
+#[inline(never)]
+pub(crate) fn realloc_failed(address: *mut u8, retired: &Retired) {
+    // SAFETY: as in `allocated`.
+    if let Some(slot) = unsafe { slot::current().as_ref() } {
+        enter(slot, |slot| {
+            if let Some(recorder) = recorder::current() {
+                recorder.undo(slot, address as usize, retired);
+            }
+        });
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn slow_alloc(slot: &Slot, address: usize, size: usize, kind: EventKind) {
+    let registers = Registers::here();
+    let entered = enter(slot, |slot| {
+        if slot.publish_due() {
+            slot.publish();
+        }
+        if let Some(recorder) = recorder::current().filter(|_| !slot.is_agents()) {
+            recorder.alloc(slot, address, size, kind, registers);
+        }
+    });
+    if !entered {
+        nested(|recorder| recorder.losses.alloc(LossCause::Reentered, size as u64));
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn slow_free(slot: &Slot, address: usize, size: usize) {
+    let entered = enter(slot, |slot| {
+        if slot.publish_due() {
+            slot.publish();
+        }
+        if let Some(recorder) = recorder::current() {
+            recorder.free(slot, address, size, EventKind::Free);
+        }
+    });
+    if !entered {
+        nested(|recorder| recorder.losses.free(LossCause::Reentered, size as u64));
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn retire(address: usize, size: usize) -> Option<Retired> {
+    let slot = own_slot()?;
+    let mut retired = None;
+    enter(slot, |slot| {
+        retired = recorder::current().and_then(|recorder| {
+            recorder.free(slot, address, size, EventKind::ReallocFree)
+        });
+    });
+    retired
+}
+
+/// Runs `work` with the slot marked busy and `errno` kept, then sets when the slow path is due next. False, without
+/// running it, when the slot is busy already: a signal handler has come in between.
+fn enter(slot: &Slot, work: impl FnOnce(&Slot)) -> bool {
+    if slot.busy.load(Ordering::Relaxed) {
+        return false;
+    }
+    let _errno = Errno::save();
+    slot.busy.store(true, Ordering::Relaxed);
+    // The session's barrier orders this store before the load of the recorder; here the compiler must keep it so.
+    std::sync::atomic::compiler_fence(Ordering::SeqCst);
+    work(slot);
+    slot.set_stops(recorder::current());
+    std::sync::atomic::compiler_fence(Ordering::SeqCst);
+    slot.busy.store(false, Ordering::Release);
+    true
+}
+
+/// Counts an event that a busy slot could not take; only exact mode misses anything then.
+fn nested(count: impl FnOnce(&recorder::Recorder)) {
+    // The interrupted hook below on this very thread keeps the recorder alive.
+    if let Some(recorder) = recorder::current().filter(|recorder| recorder.mode == plimsoll_format::Mode::Exact) {
+        count(recorder);
+    }
+}
+
+// ---- a thread's first event, and its end ----
+
+/// The calling thread's slot, a new one if it has none; `None` when there are too many threads.
+fn own_slot() -> Option<&'static Slot> {
+    // SAFETY: as in `allocated`.
+    if let Some(slot) = unsafe { slot::current().as_ref() } {
+        return Some(slot);
+    }
+    let _errno = Errno::save();
+    let slot = slot::acquire(false)?;
+    slot::set_current(slot);
+    release_at_thread_exit(slot);
+    Some(slot)
+}
+
+#[cold]
+#[inline(never)]
+fn first_alloc(address: usize, size: usize) {
+    match own_slot() {
+        Some(slot) if slot.count_alloc(size) => slow_alloc(slot, address, size, EventKind::Alloc),
+        Some(_) => {}
+        None => slot::overflow().count_shared(size, 0),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn first_free(address: usize, size: usize) {
+    match own_slot() {
+        Some(slot) => {
+            slot.count_free(size);
+            slow_free(slot, address, size);
+        }
+        None => slot::overflow().count_shared(0, size),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn first_realloc(address: usize, old_size: usize, size: usize) {
+    match own_slot() {
+        Some(_) => reallocated(address as *mut u8, old_size, size),
+        None => slot::overflow().count_shared(size, old_size),
+    }
+}
+
+/// Key whose destructor gives slots up; 0 before it exists (keys are stored plus one).
+static EXIT_KEY: AtomicU32 = AtomicU32::new(0);
+
+/// Arranges for `slot` to be given up when the calling thread ends.
+///
+/// A POSIX key, since destructors of Rust's thread-locals run before those of keys, and code in either may allocate:
+/// such late events find a new slot, and POSIX calls the destructor again for it.
+pub(crate) fn release_at_thread_exit(slot: &'static Slot) {
+    let Some(key) = exit_key() else { return };
+    // SAFETY: the key exists; the value is a pointer that stays valid for ever.
+    unsafe { libc::pthread_setspecific(key, std::ptr::from_ref(slot).cast()) };
+}
+
+fn exit_key() -> Option<libc::pthread_key_t> {
+    if let Some(key) = EXIT_KEY.load(Ordering::Acquire).checked_sub(1) {
+        return Some(key);
+    }
+    let mut key: libc::pthread_key_t = 0;
+    // SAFETY: the key is written on success only.
+    if unsafe { libc::pthread_key_create(&raw mut key, Some(thread_ends)) } != 0 {
+        return None;
+    }
+    match EXIT_KEY.compare_exchange(0, key + 1, Ordering::AcqRel, Ordering::Acquire) {
+        Ok(_) => Some(key),
+        Err(other) => {
+            // SAFETY: our key was never used.
+            unsafe { libc::pthread_key_delete(key) };
+            Some(other - 1)
+        }
+    }
+}
+
+unsafe extern "C" fn thread_ends(slot: *mut c_void) {
+    // SAFETY: the key's values are pointers to slots, which are never freed.
+    let Some(slot) = (unsafe { slot.cast::<Slot>().cast_const().as_ref() }) else { return };
+    enter(slot, |slot| {
+        if !slot.is_agents() {
+            slot.publish();
+            if let Some(recorder) = recorder::current() {
+                recorder.leave(slot);
+            }
+        }
+        slot::set_current(std::ptr::null());
+    });
+    slot.release();
+}

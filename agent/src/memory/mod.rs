@@ -1,0 +1,47 @@
+//! Memory of the process, its cgroup and the machine, read by the writer at each tick.
+
+mod cgroup;
+mod process;
+
+use plimsoll_format::{AgentCost, SystemMemory, Tick};
+
+use crate::clock;
+
+/// Keeps files open and state between ticks.
+pub(crate) struct MemoryReader {
+    process: process::ProcessFile,
+    cgroup: Option<cgroup::CgroupFiles>,
+    system: Option<sysinfo::System>,
+}
+
+impl MemoryReader {
+    pub(crate) fn open() -> MemoryReader {
+        MemoryReader {
+            process: process::ProcessFile::open(),
+            cgroup: cgroup::CgroupFiles::find(std::path::Path::new("/")),
+            system: sysinfo::System::new().ok(),
+        }
+    }
+
+    /// Everything at this moment, with the agent's cost as the caller knows it.
+    pub(crate) fn tick(&mut self, agent: AgentCost) -> Tick {
+        Tick {
+            ticks: clock::now(),
+            process: self.process.read(),
+            cgroup: self.cgroup.as_mut().and_then(cgroup::CgroupFiles::read),
+            system: self.system.as_mut().map(machine).unwrap_or_default(),
+            process_cpu_ns: crate::sys::cpu_time(libc::CLOCK_PROCESS_CPUTIME_ID),
+            agent,
+        }
+    }
+}
+
+fn machine(system: &mut sysinfo::System) -> SystemMemory {
+    system.refresh_memory();
+    SystemMemory {
+        total_bytes: system.total_memory(),
+        available_bytes: system.available_memory(),
+        swap_total_bytes: system.total_swap(),
+        swap_free_bytes: system.free_swap(),
+    }
+}

@@ -1,0 +1,404 @@
+//! What hooks need while a session records, and how one event becomes bytes on their way to the writer.
+//!
+//! There is at most one recorder. Hooks find it through one pointer, use it only while their slot is `busy`, and a
+//! session frees it only after it has taken the pointer away and seen every slot not busy once.
+
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use plimsoll_format::{Event, EventKind, LossCause, Mode, StackNode, Totals};
+
+use crate::chunk::{Append, ChunkPool};
+use crate::config::{Recording, Unwinder};
+use crate::live_table::{LiveTable, Sample};
+use crate::loss::Losses;
+use crate::ring::EventRing;
+use crate::sampler::Random;
+use crate::slot::Slot;
+use crate::stack_table::{EXACT_NODES, SAMPLED_NODES, StackTable};
+use crate::unwind::{Outcome, Registers, Unwinders};
+use crate::{clock, filter, slot, sys};
+
+/// Longest time that a hook waits for the writer.
+const LONGEST_WAIT: Duration = Duration::from_millis(100);
+const SAMPLED_RING: usize = 4096;
+const EXACT_RING: usize = 32 << 10;
+/// Ends of threads that may wait for the writer; more lose their per-thread totals and nothing else.
+const THREAD_ENDS: usize = 512;
+
+/// The recorder of the session under way, null otherwise.
+static CURRENT: AtomicPtr<Recorder> = AtomicPtr::new(std::ptr::null_mut());
+
+/// What a thread leaves behind.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ThreadEnd {
+    pub(crate) thread: u32,
+    pub(crate) os_thread: u32,
+    pub(crate) name: [u8; 16],
+    pub(crate) ticks: u64,
+    pub(crate) totals: Totals,
+}
+
+/// See the module's description.
+pub(crate) struct Recorder {
+    /// Tells sessions of this process apart, from 1.
+    pub(crate) session: u32,
+    pub(crate) mode: Mode,
+    pub(crate) first_interval: u64,
+    /// How often the interval was doubled.
+    pub(crate) doublings: AtomicU32,
+    pub(crate) seed: u64,
+    pub(crate) paused: AtomicBool,
+    pub(crate) stacks: StackTable,
+    pub(crate) unwinders: Unwinders,
+    pub(crate) live: LiveTable,
+    pub(crate) ring: EventRing,
+    pub(crate) chunks: ChunkPool,
+    pub(crate) thread_ends: (Sender<ThreadEnd>, Receiver<ThreadEnd>),
+    pub(crate) losses: Losses,
+    /// The writer sleeps on this; hooks and sessions wake it.
+    pub(crate) writer_call: AtomicU32,
+    pub(crate) writer_asleep: AtomicBool,
+    /// The writer did not get on in time, or cannot write: hooks don't wait until it clears this.
+    pub(crate) writer_stuck: AtomicBool,
+    pub(crate) waits: AtomicU64,
+    pub(crate) waited_ns: AtomicU64,
+}
+
+/// The session's recorder, if one records. Call it, and use what it gives, only while the calling thread's slot is
+/// `busy` (or from the session itself).
+pub(crate) fn current() -> Option<&'static Recorder> {
+    // SAFETY: the pointer is null or a recorder that a session frees only after every slot was seen not busy.
+    unsafe { CURRENT.load(Ordering::Acquire).as_ref() }
+}
+
+impl Recorder {
+    /// A recorder that nobody uses yet; `None` when the system has no memory for its tables.
+    pub(crate) fn map(
+        session: u32,
+        recording: Recording,
+        seed: u64,
+        unwinder: Unwinder,
+        modules: &[crate::modules::LoadedModule],
+    ) -> Option<Recorder> {
+        let (mode, first_interval) = match recording {
+            Recording::Sampled { interval } => (Mode::Sampled, interval),
+            Recording::Exact => (Mode::Exact, 1),
+        };
+        let exact = mode == Mode::Exact;
+        Some(Recorder {
+            session,
+            mode,
+            first_interval,
+            doublings: AtomicU32::new(0),
+            seed,
+            paused: AtomicBool::new(false),
+            stacks: StackTable::map(if exact { EXACT_NODES } else { SAMPLED_NODES })?,
+            unwinders: Unwinders::map(unwinder, exact, modules)?,
+            live: LiveTable::map()?,
+            ring: EventRing::map(if exact { EXACT_RING } else { SAMPLED_RING })?,
+            chunks: ChunkPool::map()?,
+            thread_ends: bounded(THREAD_ENDS),
+            losses: Losses::default(),
+            writer_call: AtomicU32::new(0),
+            writer_asleep: AtomicBool::new(false),
+            writer_stuck: AtomicBool::new(false),
+            waits: AtomicU64::new(0),
+            waited_ns: AtomicU64::new(0),
+        })
+    }
+
+    /// Interval in force, in bytes.
+    pub(crate) fn interval(&self) -> u64 {
+        self.interval_after(self.doublings.load(Ordering::Relaxed) as u8)
+    }
+
+    /// The first interval doubled that often.
+    pub(crate) fn interval_after(&self, doublings: u8) -> u64 {
+        self.first_interval.saturating_mul(1u64.checked_shl(u32::from(doublings)).unwrap_or(u64::MAX))
+    }
+
+    /// Memory of the tables, as far as it was touched at most.
+    pub(crate) fn touched_bytes(&self) -> u64 {
+        let chunks = if self.mode == Mode::Exact { self.chunks.touched_bytes() } else { 0 };
+        let filter = (u64::from(self.live.len()) * 4096).min(1 << 20);
+        self.stacks.touched_bytes()
+            + self.unwinders.touched_bytes()
+            + self.live.touched_bytes()
+            + self.ring.touched_bytes()
+            + chunks
+            + filter
+    }
+
+    // ---- hooks, while the slot is busy ----
+
+    /// Records an allocation if this mode wants it.
+    pub(crate) fn alloc(&self, slot: &Slot, address: usize, size: usize, kind: EventKind, registers: Registers) {
+        if self.mode == Mode::Sampled && !self.is_sampled(slot, size as u64) {
+            return;
+        }
+        if self.paused.load(Ordering::Relaxed) {
+            self.rearm(slot);
+            return;
+        }
+        let stack = self.stack(slot, size as u64, registers);
+        let doublings = self.doublings_of(slot);
+        let event = Event {
+            kind,
+            ticks: clock::now(),
+            address: address as u64,
+            size_bytes: size as u64,
+            stack,
+            thread: slot.thread.load(Ordering::Relaxed),
+            tag: slot.tag.load(Ordering::Relaxed),
+            interval_bytes: self.interval_after(doublings),
+        };
+        if self.mode == Mode::Sampled {
+            let sample = Sample {
+                address,
+                size: size as u64,
+                ticks: event.ticks,
+                stack,
+                thread: event.thread,
+                tag: event.tag,
+                doublings,
+            };
+            self.rearm(slot);
+            if !self.live.insert(&sample) {
+                self.losses.alloc(LossCause::LiveTableFull, size as u64);
+                return;
+            }
+            filter::insert(address);
+        }
+        self.send(slot, &event);
+    }
+
+    /// Records a free if the block is known to this session; `kind` says whether it begins a reallocation. Returns
+    /// what [`Recorder::undo`] needs.
+    pub(crate) fn free(&self, slot: &Slot, address: usize, size: usize, kind: EventKind) -> Option<Retired> {
+        let sample = match self.mode {
+            Mode::Sampled => {
+                let sample = self.live.remove(address)?;
+                filter::remove(address);
+                Some(sample)
+            }
+            Mode::Exact => None,
+        };
+        self.send(slot, &self.short_event(slot, address, size, kind));
+        Some(Retired { session: self.session, sample })
+    }
+
+    /// Takes back the start of a reallocation that failed.
+    pub(crate) fn undo(&self, slot: &Slot, address: usize, retired: &Retired) {
+        if retired.session != self.session {
+            return;
+        }
+        if let Some(sample) = &retired.sample {
+            if !self.live.insert(sample) {
+                self.losses.alloc(LossCause::LiveTableFull, sample.size);
+                return;
+            }
+            filter::insert(address);
+        }
+        self.send(slot, &self.short_event(slot, address, 0, EventKind::ReallocUndo));
+    }
+
+    fn short_event(&self, slot: &Slot, address: usize, size: usize, kind: EventKind) -> Event {
+        Event {
+            kind,
+            ticks: clock::now(),
+            address: address as u64,
+            // Not written for frees; a loss is counted with it.
+            size_bytes: size as u64,
+            stack: 0,
+            thread: slot.thread.load(Ordering::Relaxed),
+            tag: slot.tag.load(Ordering::Relaxed),
+            interval_bytes: 1,
+        }
+    }
+
+    /// Whether the allocation of `size` bytes that was just counted holds a sampled byte.
+    fn is_sampled(&self, slot: &Slot, size: u64) -> bool {
+        let bytes = slot.bytes.load(Ordering::Relaxed);
+        if slot.session.load(Ordering::Relaxed) != self.session {
+            slot.session.store(self.session, Ordering::Relaxed);
+            let thread = u64::from(slot.thread.load(Ordering::Relaxed));
+            let random = Random::new(self.seed ^ thread.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+            slot.random.store(random.state(), Ordering::Relaxed);
+            // The gap begins before this allocation, so that it may be the first sampled one.
+            self.draw(slot, bytes.wrapping_sub(size));
+        }
+        bytes >= slot.sample_bytes.load(Ordering::Relaxed)
+    }
+
+    /// After a sample the next gap begins where its block ends: gaps have no memory.
+    fn rearm(&self, slot: &Slot) {
+        self.draw(slot, slot.bytes.load(Ordering::Relaxed));
+    }
+
+    fn draw(&self, slot: &Slot, from: u64) {
+        let mut random = Random::from_state(slot.random.load(Ordering::Relaxed));
+        let doublings = self.doublings.load(Ordering::Relaxed) as u8;
+        let gap = random.gap(self.interval_after(doublings));
+        slot.random.store(random.state(), Ordering::Relaxed);
+        slot.interval.store(u64::from(doublings), Ordering::Relaxed);
+        slot.sample_bytes.store(from.saturating_add(gap), Ordering::Relaxed);
+    }
+
+    /// The doublings that the gap just used up was drawn with.
+    fn doublings_of(&self, slot: &Slot) -> u8 {
+        if self.mode == Mode::Exact { 0 } else { slot.interval.load(Ordering::Relaxed) as u8 }
+    }
+
+    /// Walks the stack and gives its node; an outer one when the table is full, 0 when nothing is known.
+    fn stack(&self, slot: &Slot, size: u64, registers: Registers) -> u32 {
+        let stack_end = match slot.stack_end.load(Ordering::Relaxed) {
+            0 => {
+                let end = sys::stack_bounds().map_or(1, |(_, end)| end);
+                slot.stack_end.store(end, Ordering::Relaxed);
+                end
+            }
+            known => known,
+        };
+        self.unwinders.walk(registers, stack_end, |frames, outcome| {
+            let mut node = match outcome {
+                Outcome::Complete => Some(0),
+                Outcome::Truncated => self.stacks.child(0, StackNode::TRUNCATED),
+                Outcome::Broken => self.stacks.child(0, StackNode::BROKEN),
+            }
+            .unwrap_or(0);
+            for address in frames.iter().rev() {
+                match self.stacks.child(node, *address) {
+                    Some(child) => node = child,
+                    None => {
+                        self.losses.alloc(LossCause::StackTableFull, size);
+                        break;
+                    }
+                }
+            }
+            node
+        })
+    }
+
+    /// Sends an event on its way, waiting for the writer if need be, or counts it as lost.
+    #[inline]
+    fn send(&self, slot: &Slot, event: &Event) {
+        if self.mode == Mode::Exact {
+            match self.chunks.append(self.session, &slot.cursor, event) {
+                Append::Done => return,
+                Append::DoneAndSent => return self.wake_writer(),
+                Append::Full => return self.wait_or_lose(event, || self.append(slot, event)),
+                Append::NotAnOwner => {}
+            }
+        }
+        if !self.ring.push(event) {
+            self.wait_or_lose(event, || self.ring.push(event));
+        } else if self.ring.is_half_full() {
+            self.wake_writer();
+        }
+    }
+
+    fn append(&self, slot: &Slot, event: &Event) -> bool {
+        matches!(self.chunks.append(self.session, &slot.cursor, event), Append::Done | Append::DoneAndSent)
+    }
+
+    #[cold]
+    fn wait_or_lose(&self, event: &Event, mut attempt: impl FnMut() -> bool) {
+        let start = clock::monotonic_ns();
+        self.wake_writer();
+        while !self.writer_stuck.load(Ordering::Relaxed) {
+            sys::sleep(Duration::from_micros(50));
+            if attempt() {
+                self.waits.fetch_add(1, Ordering::Relaxed);
+                self.waited_ns.fetch_add(clock::monotonic_ns().saturating_sub(start), Ordering::Relaxed);
+                return;
+            }
+            if clock::monotonic_ns().saturating_sub(start) > LONGEST_WAIT.as_nanos() as u64 {
+                self.writer_stuck.store(true, Ordering::Relaxed);
+            }
+        }
+        self.losses.event(LossCause::WriterBehind, event);
+    }
+
+    /// Ends the writer's sleep, if it sleeps.
+    fn wake_writer(&self) {
+        if self.writer_asleep.swap(false, Ordering::AcqRel) {
+            self.call_writer();
+        }
+    }
+
+    /// Makes the writer look again, whatever it does now.
+    pub(crate) fn call_writer(&self) {
+        self.writer_call.fetch_add(1, Ordering::Release);
+        sys::futex_wake(&self.writer_call);
+    }
+
+    /// Hands over what a thread holds when it ends.
+    pub(crate) fn leave(&self, slot: &Slot) {
+        self.chunks.leave(self.session, &slot.cursor);
+        let end = ThreadEnd {
+            thread: slot.thread.load(Ordering::Relaxed),
+            os_thread: slot.os_thread.load(Ordering::Relaxed),
+            name: sys::thread_name(),
+            ticks: clock::now(),
+            totals: slot.thread_totals(),
+        };
+        let _ = self.thread_ends.0.try_send(end);
+    }
+}
+
+/// What the beginning of a reallocation took out of a session.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Retired {
+    session: u32,
+    sample: Option<Sample>,
+}
+
+/// Gives a recorder a life of its own, until [`free`].
+pub(crate) fn leak(recorder: Recorder) -> &'static Recorder {
+    Box::leak(Box::new(recorder))
+}
+
+/// Makes `recorder` the one that hooks use, and sends every thread through its slow path.
+pub(crate) fn install(recorder: &'static Recorder) {
+    CURRENT.store(std::ptr::from_ref(recorder).cast_mut(), Ordering::Release);
+    // From here on every slow path sees the recorder; whoever passed before stored its stops before ours.
+    sys::barrier_on_all_threads();
+    slot::all().filter(|slot| !slot.is_agents()).for_each(Slot::stop_now);
+}
+
+/// Takes the recorder away from hooks and waits until none uses it any more; false when one still does after a second.
+pub(crate) fn detach() -> bool {
+    CURRENT.store(std::ptr::null_mut(), Ordering::Release);
+    wait_for_hooks()
+}
+
+/// Waits until every hook that runs now has returned; false when one has not after a second.
+pub(crate) fn wait_for_hooks() -> bool {
+    sys::barrier_on_all_threads();
+    let start = clock::monotonic_ns();
+    slot::all().all(|slot| {
+        while slot.busy.load(Ordering::Acquire) {
+            if clock::monotonic_ns().saturating_sub(start) > 1_000_000_000 {
+                return false;
+            }
+            sys::sleep(Duration::from_micros(20));
+        }
+        true
+    })
+}
+
+/// Forgets the recorder without freeing it: in a forked child, whose copy may be in any state.
+pub(crate) fn abandon() {
+    CURRENT.store(std::ptr::null_mut(), Ordering::Release);
+}
+
+/// Frees a recorder made by [`leak`].
+///
+/// # Safety
+/// It was never installed or [`detach`] has returned true, and no reference to it is used any more.
+pub(crate) unsafe fn free(recorder: &'static Recorder) {
+    // SAFETY: it came from a box in `leak`; the caller vouches that nobody uses it.
+    drop(unsafe { Box::from_raw(std::ptr::from_ref(recorder).cast_mut()) });
+}

@@ -1,0 +1,477 @@
+//! Sessions: from the first line of `main` to the last record of the capture.
+//!
+//! ```text
+//!            start                pause
+//!   Idle ──────────▶ Recording ◀────────▶ Paused
+//!    ▲                   │       resume      │
+//!    │                   ▼                   │
+//!    └───── Draining ◀── finish, drop, exit ─┘
+//!
+//!   any ──▶ Detached   (fork: the child; a hook that does not return: the recorder is never freed)
+//! ```
+//!
+//! | a block that is | allocated | freed | shows as |
+//! |---|---|---|---|
+//! | older than the session | not recorded | ignored | in the totals only |
+//! | allocated while recording | recorded | recorded in any phase | live from allocation to free |
+//! | allocated while paused | not recorded | ignored | in the totals only |
+//! | alive at the end | recorded | – | live at the end |
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, Once};
+use std::time::Duration;
+
+use plimsoll_format::{EndReason, Header, Hook, Mode, Phase, Record};
+
+use crate::agent_side::{self, AgentThread};
+use crate::config::{Config, LEAST_MAX_BYTES, MAX_INTERVAL, Recording, Unwinder};
+use crate::error::{Error, Kind};
+use crate::recorder::{self, Recorder};
+use crate::writer::{Outcome, Output, Shared, Writer, lock};
+use crate::{clock, filter, modules, slot, sys, unwind, watcher};
+
+/// Longest waits for the writer at the end: when asked to finish, and when the process exits.
+const FINISH_WAIT: Duration = Duration::from_secs(10);
+const EXIT_WAIT: Duration = Duration::from_secs(1);
+
+/// Records the program's allocations into a capture until it is finished or dropped.
+///
+/// ```no_run
+/// #[global_allocator]
+/// static ALLOC: plimsoll::Allocator = plimsoll::Allocator::system();
+///
+/// fn main() {
+///     let _session = plimsoll::Session::from_env_or_idle();
+///     // the service
+/// }
+/// ```
+///
+/// A process that returns from `main` or calls `std::process::exit` leaves a whole capture even when the session is
+/// not dropped; one that is killed leaves everything up to the last tick.
+#[derive(Debug)]
+#[must_use = "the session ends when this is dropped"]
+pub struct Session {
+    /// Number of the session in this process, 0 for an idle one.
+    number: u32,
+}
+
+/// What a finished session has written.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Summary {
+    /// The capture (its first segment), `None` when the session was idle.
+    pub path: Option<PathBuf>,
+    /// Bytes written to all segments.
+    pub written_bytes: u64,
+    /// Allocations, frees and steps of reallocations recorded.
+    pub events: u64,
+    /// Allocations that could not be recorded, or only without the inner part of their stack.
+    pub lost_allocations: u64,
+    /// Frees that could not be recorded. Live figures have bounds then.
+    pub lost_frees: u64,
+}
+
+/// Sets a session up step by step; made by [`Session::builder`].
+///
+/// ```no_run
+/// # fn main() -> Result<(), plimsoll::Error> {
+/// let session = plimsoll::Session::builder().output("run.plim").exact().start()?;
+/// // …
+/// let summary = session.finish()?;
+/// println!("{} events", summary.events);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Builder {
+    config: Config,
+}
+
+/// A session that records.
+struct Running {
+    number: u32,
+    pid: u32,
+    recorder: &'static Recorder,
+    shared: Arc<Shared>,
+    writer: AgentThread,
+    watcher: AgentThread,
+    watcher_stop: Arc<AtomicU32>,
+    path: PathBuf,
+}
+
+/// The session that records now. Held only while it is looked at; never touched by a hook.
+static RUNNING: Mutex<Option<Running>> = Mutex::new(None);
+static SESSIONS: AtomicU32 = AtomicU32::new(0);
+/// Process that started the last session: a forked child must leave its parent's session alone.
+static OWNER: AtomicU32 = AtomicU32::new(0);
+
+impl Session {
+    /// A session as the environment asks for it, or an idle one: whatever is wrong becomes one line on standard error
+    /// and never stops the program. This is for services.
+    ///
+    /// `PLIMSOLL_OUTPUT` names the file, which must not exist, or a directory (ending in `/`, or existing) that gets
+    /// a new file at each start; without it the session is idle. `PLIMSOLL_MODE` is `sampled` (default), `exact` or
+    /// `off`; `PLIMSOLL_INTERVAL` the mean bytes between samples (512KiB); `PLIMSOLL_MAX_BYTES` the bound on the
+    /// capture (1GiB sampled, none exact); `PLIMSOLL_UNWINDER` is `auto`, `framehop`, `frame-pointer` or `backtrace`;
+    /// `PLIMSOLL_SEED` makes sampling repeatable. All are ignored in a process with raised privileges.
+    pub fn from_env_or_idle() -> Session {
+        Session::from_env().unwrap_or_else(|error| {
+            say(&format!("not recording: {error}"));
+            Session { number: 0 }
+        })
+    }
+
+    /// As [`Session::from_env_or_idle`], for programs that want to handle what is wrong.
+    ///
+    /// # Errors
+    /// A variable that cannot be understood (the text names it, its value and what is allowed), or a session that
+    /// cannot be started, as in [`Builder::start`].
+    pub fn from_env() -> Result<Session, Error> {
+        match owned(|| Config::from_env())? {
+            Some(config) => start(&config),
+            None => Ok(Session { number: 0 }),
+        }
+    }
+
+    /// A session set up by the program.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Whether this session records (also while paused), rather than being idle.
+    pub fn is_recording(&self) -> bool {
+        self.number != 0
+    }
+
+    /// Stops recording allocations; frees of recorded blocks are recorded further, so that nothing looks leaked.
+    pub fn pause(&self) {
+        self.set_phase(Phase::Paused);
+    }
+
+    /// Goes on recording allocations.
+    pub fn resume(&self) {
+        self.set_phase(Phase::Recording);
+    }
+
+    fn set_phase(&self, phase: Phase) {
+        self.with_running(|running| {
+            running.recorder.paused.store(phase == Phase::Paused, Ordering::Relaxed);
+            lock(&running.shared.notes).push(Record::Phase { ticks: clock::now(), phase });
+        });
+    }
+
+    /// Puts a named moment into the capture; views accept its name as a time.
+    pub fn mark(&self, name: &str) {
+        self.with_running(|running| {
+            lock(&running.shared.notes).push(Record::Marker { ticks: clock::now(), name: name.to_owned() });
+        });
+    }
+
+    fn with_running(&self, work: impl FnOnce(&Running)) {
+        if self.number == 0 || OWNER.load(Ordering::Relaxed) != std::process::id() {
+            return;
+        }
+        agent_side::run(|| {
+            if let Some(running) = lock(&RUNNING).as_ref().filter(|running| running.number == self.number) {
+                work(running);
+            }
+        });
+    }
+
+    /// Ends the session: what is on its way is written, the file closed.
+    ///
+    /// # Errors
+    /// Writing failed at some point (the capture says what is missing), or the writer did not finish within ten
+    /// seconds.
+    pub fn finish(mut self) -> Result<Summary, Error> {
+        finish(std::mem::take(&mut self.number), EndReason::Finished, FINISH_WAIT)
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // A write error was said when it happened.
+        let _ = finish(std::mem::take(&mut self.number), EndReason::Finished, FINISH_WAIT);
+    }
+}
+
+impl Builder {
+    /// Where to record: a file that must not exist, or a directory (existing, or ending in `/`).
+    pub fn output(mut self, path: impl Into<PathBuf>) -> Builder {
+        self.config.output = Some(path.into());
+        self
+    }
+
+    /// Samples, one per `interval_bytes` allocated on average. This is the default, at 512 KiB.
+    pub fn sampled(mut self, interval_bytes: u64) -> Builder {
+        self.config.recording = Recording::Sampled { interval: interval_bytes };
+        self
+    }
+
+    /// Records every allocation, free and reallocation.
+    pub fn exact(mut self) -> Builder {
+        self.config.recording = Recording::Exact;
+        self
+    }
+
+    /// How stacks are walked; [`Unwinder::Auto`] unless said otherwise.
+    pub fn unwinder(mut self, unwinder: Unwinder) -> Builder {
+        self.config.unwinder = unwinder;
+        self
+    }
+
+    /// How often the file is brought up to date and memory is measured; a second unless said otherwise, 10 ms at
+    /// least.
+    pub fn tick(mut self, tick: Duration) -> Builder {
+        self.config.tick = tick.max(Duration::from_millis(10));
+        self
+    }
+
+    /// Bound on the capture's size: at a fifth of it a new segment begins beside the first, and the oldest of more
+    /// than five is dropped. 1 GiB for sampled sessions, none for exact ones, unless said otherwise. An exact session
+    /// with a bound keeps a list of live blocks on the heap, as each segment has to state them.
+    pub fn max_bytes(mut self, bytes: u64) -> Builder {
+        self.config.max_bytes = Some(bytes);
+        self
+    }
+
+    /// Makes sampling repeatable: the same program with the same seed samples the same allocations, as long as its
+    /// threads start in the same order.
+    pub fn seed(mut self, seed: u64) -> Builder {
+        self.config.seed = Some(seed);
+        self
+    }
+
+    /// Starts recording.
+    ///
+    /// # Errors
+    /// No output was given or it cannot be created (an existing file is refused); an interval or a bound is out of
+    /// range; [`Allocator`](crate::Allocator) is not the global allocator; a session is recording already; the system
+    /// refuses memory or a thread. Nothing is recorded then, and the program can go on.
+    pub fn start(self) -> Result<Session, Error> {
+        start(&self.config)
+    }
+}
+
+/// Runs agent work whose result belongs to the program: made again outside, so that it is freed as what it was
+/// allocated as.
+fn owned<T: Clone>(work: impl FnOnce() -> Result<T, Kind>) -> Result<T, Error> {
+    let made = agent_side::run(work);
+    let result = made.clone().map_err(Error);
+    agent_side::run(|| drop(made));
+    result
+}
+
+fn start(config: &Config) -> Result<Session, Error> {
+    let hook = installed_hook()?;
+    owned(|| start_running(config, hook)).map(|number| Session { number })
+}
+
+/// Which hook sees this program's allocations: makes one and looks how often it was counted.
+fn installed_hook() -> Result<Hook, Error> {
+    let counted = || crate::thread_stats().allocations;
+    // The first event of a thread gives it a slot, from which the second can be told.
+    let make = || drop(std::hint::black_box(Box::new(1u8)));
+    make();
+    let before = counted();
+    make();
+    match (counted() - before, crate::adapter_is_installed()) {
+        (0, _) => Err(Kind::NotInstalled.into()),
+        (1, true) => Ok(Hook::TrackingAllocator),
+        (1, false) => Ok(Hook::Allocator),
+        _ => Err(Kind::BothHooks.into()),
+    }
+}
+
+fn start_running(config: &Config, hook: Hook) -> Result<u32, Kind> {
+    check(config)?;
+    let mut running = match RUNNING.try_lock() {
+        Ok(running) => running,
+        Err(std::sync::TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+        Err(std::sync::TryLockError::WouldBlock) => return Err(Kind::AlreadyRecording),
+    };
+    match running.take() {
+        Some(other) if other.pid == std::process::id() => {
+            *running = Some(other);
+            return Err(Kind::AlreadyRecording);
+        }
+        // A parent's session in a forked child: its threads are not here.
+        Some(other) => std::mem::forget(other),
+        None => {}
+    }
+    let started = launch(config, hook)?;
+    let number = started.number;
+    *running = Some(started);
+    Ok(number)
+}
+
+fn check(config: &Config) -> Result<(), Kind> {
+    if let Recording::Sampled { interval } = config.recording {
+        if !(1..=MAX_INTERVAL).contains(&interval) {
+            return Err(Kind::BadInterval);
+        }
+    }
+    match config.max_bytes {
+        Some(bytes) if bytes < LEAST_MAX_BYTES => Err(Kind::BadMaxBytes(LEAST_MAX_BYTES)),
+        _ => Ok(()),
+    }
+}
+
+fn launch(config: &Config, hook: Hook) -> Result<Running, Kind> {
+    let output = config.output.as_deref().ok_or(Kind::NoOutput)?;
+    at_process_events();
+    let clock = clock::choose();
+    let loaded = modules::loaded();
+    let (unwinder, unwinder_text) = unwind::choose(config.unwinder, &loaded);
+    let number = SESSIONS.fetch_add(1, Ordering::Relaxed) + 1;
+    let seed = config.seed.unwrap_or_else(sys::random);
+    let recorder = Recorder::map(number, config.recording, seed, unwinder, &loaded).ok_or(Kind::NoMemory)?;
+    let output = Output::create(output, config.bound())?;
+    let path = output.base().to_owned();
+    let shared = Arc::new(Shared::default());
+    lock(&shared.modules).update(&loaded);
+    let header = header(config, &recorder, hook, clock, unwinder_text);
+    let recorder = recorder::leak(recorder);
+    let writer = Writer::open(recorder, shared.clone(), header, output, config.tick);
+    if let Some(error) = writer.opening_error() {
+        let path = writer.path().to_owned();
+        drop(writer);
+        // SAFETY: hooks have never seen this recorder, and the writer is gone.
+        unsafe { recorder::free(recorder) };
+        return Err(Kind::Writing { path, error: error.to_string() });
+    }
+    let writer = AgentThread::spawn("plimsoll-writer", Box::new(move || writer.run())).map_err(Kind::NoThread)?;
+    let watcher_stop = Arc::new(AtomicU32::new(0));
+    let watch = {
+        let (shared, stop, tick) = (shared.clone(), watcher_stop.clone(), config.tick);
+        move || watcher::run(recorder, &shared, &stop, tick)
+    };
+    let watcher = match AgentThread::spawn("plimsoll-modules", Box::new(watch)) {
+        Ok(watcher) => watcher,
+        Err(error) => {
+            // The writer ends by itself; its recorder stays, as it may take a moment.
+            *lock(&shared.ending) = Some(EndReason::Detached("a thread could not be started".to_owned()));
+            recorder.call_writer();
+            return Err(Kind::NoThread(error));
+        }
+    };
+    OWNER.store(std::process::id(), Ordering::Relaxed);
+    recorder::install(recorder);
+    Ok(Running { number, pid: std::process::id(), recorder, shared, writer, watcher, watcher_stop, path })
+}
+
+fn header(config: &Config, recorder: &Recorder, hook: Hook, clock: plimsoll_format::Clock, unwinder: String) -> Header {
+    Header {
+        session: sys::random(),
+        segment: 0,
+        mode: recorder.mode,
+        interval_bytes: if recorder.mode == Mode::Exact { 1 } else { recorder.first_interval },
+        pointer_bits: usize::BITS as u8,
+        clock,
+        start: clock::anchor(),
+        hook,
+        pid: std::process::id(),
+        program: program_name(),
+        arch: std::env::consts::ARCH.to_owned(),
+        os: std::env::consts::OS.to_owned(),
+        agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+        unwinder,
+        tick_ns: config.tick.as_nanos() as u64,
+        max_bytes: config.bound().unwrap_or(0),
+        before: slot::sums().program,
+        dropped_segments: 0,
+    }
+}
+
+fn finish(number: u32, reason: EndReason, longest: Duration) -> Result<Summary, Error> {
+    if number == 0 || OWNER.load(Ordering::Relaxed) != std::process::id() {
+        return Ok(Summary::default());
+    }
+    owned(|| {
+        let mut running = lock(&RUNNING);
+        match running.take() {
+            Some(ours) if ours.number == number => stop(ours, reason, longest),
+            other => {
+                *running = other;
+                Ok(Summary::default())
+            }
+        }
+    })
+}
+
+fn stop(running: Running, reason: EndReason, longest: Duration) -> Result<Summary, Kind> {
+    let Running { recorder, shared, writer, watcher, watcher_stop, path, .. } = running;
+    let no_hook_is_left = recorder::detach();
+    watcher_stop.store(1, Ordering::Release);
+    sys::futex_wake(&watcher_stop);
+    *lock(&shared.ending) = Some(reason);
+    recorder.call_writer();
+    let Some(outcome) = wait_for_outcome(&shared, longest) else {
+        return Err(Kind::WriterStuck(path));
+    };
+    writer.join();
+    watcher.join();
+    filter::clear();
+    if no_hook_is_left {
+        // SAFETY: detached, and both threads that used it have ended.
+        unsafe { recorder::free(recorder) };
+    }
+    match outcome.write_error {
+        Some(error) => Err(Kind::Writing { path, error }),
+        None => Ok(Summary {
+            path: Some(path),
+            written_bytes: outcome.written_bytes,
+            events: outcome.events,
+            lost_allocations: outcome.lost_allocations,
+            lost_frees: outcome.lost_frees,
+        }),
+    }
+}
+
+fn wait_for_outcome(shared: &Shared, longest: Duration) -> Option<Outcome> {
+    let start = clock::monotonic_ns();
+    loop {
+        if let Some(outcome) = lock(&shared.outcome).take() {
+            return Some(outcome);
+        }
+        if clock::monotonic_ns().saturating_sub(start) > longest.as_nanos() as u64 {
+            return None;
+        }
+        sys::sleep(Duration::from_micros(200));
+    }
+}
+
+/// Once per process: what happens when it exits or forks.
+fn at_process_events() {
+    static ONCE: Once = Once::new();
+    extern "C" fn on_exit() {
+        // A forked child that exits finds its parent's session here, perhaps locked by a thread that it does not have.
+        if OWNER.load(Ordering::Relaxed) == std::process::id() {
+            let number = lock(&RUNNING).as_ref().map_or(0, |running| running.number);
+            let _ = finish(number, EndReason::Exit, EXIT_WAIT);
+        }
+    }
+    extern "C" fn in_child() {
+        recorder::abandon();
+    }
+    // SAFETY: both are plain functions of the process's own image that stay for its life.
+    ONCE.call_once(|| unsafe {
+        libc::atexit(on_exit);
+        libc::pthread_atfork(None, None, Some(in_child));
+    });
+}
+
+/// File name of the program, without what a file name should not hold.
+pub(crate) fn program_name() -> String {
+    let path = std::env::current_exe().unwrap_or_default();
+    let name = path.file_name().map_or_else(|| "program".into(), |name| name.to_string_lossy());
+    name.chars().map(|c| if c.is_alphanumeric() || "-_.+".contains(c) { c } else { '_' }).take(64).collect()
+}
+
+/// One line on standard error, if there is one.
+pub(crate) fn say(line: &str) {
+    use std::io::Write;
+    let line = format!("plimsoll: {line}\n");
+    let _ = std::io::stderr().write_all(line.as_bytes());
+}

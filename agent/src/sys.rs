@@ -1,0 +1,149 @@
+//! The few system calls that hooks and the writer need, with their errors swallowed or returned as values.
+//!
+//! Nothing here allocates, and whatever a hook calls keeps `errno` (see [`Errno`]).
+
+use std::ffi::c_int;
+use std::sync::atomic::AtomicU32;
+use std::time::Duration;
+
+/// Saves `errno` and puts it back when dropped, so that a program sees its own error after a free in between.
+pub(crate) struct Errno(c_int);
+
+impl Errno {
+    pub(crate) fn save() -> Errno {
+        // SAFETY: `__errno_location` returns the calling thread's own errno, valid while the thread lives.
+        Errno(unsafe { *libc::__errno_location() })
+    }
+}
+
+impl Drop for Errno {
+    fn drop(&mut self) {
+        // SAFETY: as in `save`; the guard never leaves its thread, since it lives on the stack of one hook.
+        unsafe { *libc::__errno_location() = self.0 }
+    }
+}
+
+/// The calling thread's id as the system knows it.
+pub(crate) fn thread_id() -> u32 {
+    // SAFETY: gettid takes no arguments and cannot fail.
+    unsafe { libc::gettid() as u32 }
+}
+
+/// Name of the calling thread, padded with zeros.
+pub(crate) fn thread_name() -> [u8; 16] {
+    let mut name = [0u8; 16];
+    // SAFETY: PR_GET_NAME writes at most 16 bytes to the buffer it is given.
+    unsafe { libc::prctl(libc::PR_GET_NAME, name.as_mut_ptr()) };
+    name
+}
+
+/// Sleeps while `word` holds `expected`, at most for `timeout`; wakes early for any reason.
+pub(crate) fn futex_wait(word: &AtomicU32, expected: u32, timeout: Duration) {
+    let timeout =
+        libc::timespec { tv_sec: timeout.as_secs() as libc::time_t, tv_nsec: i64::from(timeout.subsec_nanos()) };
+    // SAFETY: the word and the timeout outlive the call, which only reads them.
+    unsafe {
+        let op = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
+        libc::syscall(libc::SYS_futex, word.as_ptr(), op, expected, &raw const timeout);
+    }
+}
+
+/// Wakes everybody who waits on `word`.
+pub(crate) fn futex_wake(word: &AtomicU32) {
+    // SAFETY: the kernel only uses the address of the word.
+    unsafe {
+        let op = libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG;
+        libc::syscall(libc::SYS_futex, word.as_ptr(), op, i32::MAX);
+    }
+}
+
+/// Sleeps without touching any lock of the standard library.
+pub(crate) fn sleep(duration: Duration) {
+    let request =
+        libc::timespec { tv_sec: duration.as_secs() as libc::time_t, tv_nsec: i64::from(duration.subsec_nanos()) };
+    // SAFETY: `request` outlives the call; the remaining time is not asked for.
+    unsafe { libc::nanosleep(&raw const request, std::ptr::null_mut()) };
+}
+
+/// Makes every other thread of the process pass a full memory barrier before this returns, so that hooks need none.
+///
+/// Falls back to a pause that outlasts any store buffer where the kernel has no `membarrier`.
+pub(crate) fn barrier_on_all_threads() {
+    const REGISTER: c_int = 1 << 4;
+    const EXPEDITED: c_int = 1 << 3;
+    std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
+    // SAFETY: membarrier takes a command and flags and touches no memory of ours.
+    let done = unsafe {
+        libc::syscall(libc::SYS_membarrier, REGISTER, 0, 0) == 0
+            && libc::syscall(libc::SYS_membarrier, EXPEDITED, 0, 0) == 0
+    };
+    if !done {
+        sleep(Duration::from_millis(10));
+    }
+}
+
+/// Random bits from the system; falls back to the clock's low bits, which is enough for names and seeds.
+pub(crate) fn random() -> u64 {
+    let mut bytes = [0u8; 8];
+    // SAFETY: the buffer is as long as stated.
+    let got = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), libc::GRND_NONBLOCK) };
+    if got == bytes.len() as isize { u64::from_ne_bytes(bytes) } else { crate::clock::now().wrapping_mul(0x9E37_79B9_7F4A_7C15) }
+}
+
+/// Bounds of the calling thread's stack, lowest address and one past the highest; `None` when the system won't tell.
+///
+/// glibc answers from the thread's descriptor, and for the main thread from `/proc/self/maps`; both take only the
+/// thread's own lock and libc's memory, never the global allocator.
+pub(crate) fn stack_bounds() -> Option<(usize, usize)> {
+    let mut attributes = std::mem::MaybeUninit::<libc::pthread_attr_t>::uninit();
+    let mut base = std::ptr::null_mut();
+    let mut size = 0usize;
+    // SAFETY: pthread_getattr_np initialises the attributes on success, and only then they are read and destroyed.
+    unsafe {
+        if libc::pthread_getattr_np(libc::pthread_self(), attributes.as_mut_ptr()) != 0 {
+            return None;
+        }
+        let found = libc::pthread_attr_getstack(attributes.as_ptr(), &raw mut base, &raw mut size) == 0;
+        libc::pthread_attr_destroy(attributes.as_mut_ptr());
+        found.then(|| (base as usize, base as usize + size))
+    }
+}
+
+/// CPU time of a clock in nanoseconds, 0 when the clock cannot be read.
+pub(crate) fn cpu_time(clock: libc::clockid_t) -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the kernel writes one timespec.
+    unsafe { libc::clock_gettime(clock, &raw mut time) };
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+/// Whether the process runs with more rights than its user has: then the environment is not to be trusted.
+pub(crate) fn is_privileged() -> bool {
+    // SAFETY: getauxval only reads the auxiliary vector.
+    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+}
+
+/// Blocks all signals on the calling thread until dropped, so that threads started meanwhile never take one that
+/// belongs to the program.
+pub(crate) struct SignalsBlocked(libc::sigset_t);
+
+impl SignalsBlocked {
+    pub(crate) fn new() -> SignalsBlocked {
+        let mut all = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+        let mut old = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+        // SAFETY: sigfillset and sigemptyset initialise the sets; pthread_sigmask reads one and writes the other.
+        unsafe {
+            libc::sigfillset(all.as_mut_ptr());
+            libc::sigemptyset(old.as_mut_ptr());
+            libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), old.as_mut_ptr());
+            SignalsBlocked(old.assume_init())
+        }
+    }
+}
+
+impl Drop for SignalsBlocked {
+    fn drop(&mut self) {
+        // SAFETY: the set was initialised by `new`.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.0, std::ptr::null_mut()) };
+    }
+}

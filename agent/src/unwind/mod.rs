@@ -1,0 +1,289 @@
+//! Walks the calling thread's stack into return addresses, innermost first.
+//!
+//! A walk needs a context (a rule cache and a frame buffer, 37 KiB); contexts are few and claimed by a try-lock that
+//! nobody waits for in a hook. When none is free, or the stack pointer is outside the thread's own stack (coroutines,
+//! signal stacks), the portable unwinder is asked instead, which needs neither.
+//!
+//! Never: allocates, takes a lock, or reads outside the thread's stack (the portable unwinder apart, which trusts the
+//! unwind tables).
+
+mod cfi;
+mod frame_pointer;
+mod portable;
+mod registers;
+
+use std::cell::UnsafeCell;
+use std::mem::MaybeUninit;
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+
+use plimsoll_format::UnwindQuality;
+
+use crate::arena::{Arena, Zeroed};
+use crate::config::Unwinder;
+use crate::modules::LoadedModule;
+use cfi::Cfi;
+pub(crate) use registers::Registers;
+
+/// Frames kept of one stack, counted from the innermost; what lies outside is cut and marked.
+pub(crate) const MAX_FRAMES: usize = 512;
+/// Contexts of a sampled and of an exact session.
+const SAMPLED_CONTEXTS: usize = 4;
+const EXACT_CONTEXTS: usize = 32;
+
+/// How a walk ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// At the thread's root.
+    Complete,
+    /// At the depth limit.
+    Truncated,
+    /// At a frame that could not be unwound.
+    Broken,
+}
+
+/// Return addresses of one stack, innermost first, with room for no more than it was made for.
+pub(crate) struct Frames<'a> {
+    buffer: &'a mut [u64],
+    len: usize,
+}
+
+impl<'a> Frames<'a> {
+    pub(crate) fn new(buffer: &'a mut [u64]) -> Frames<'a> {
+        Frames { buffer, len: 0 }
+    }
+
+    /// Adds a frame; false when there is no room.
+    #[inline]
+    pub(crate) fn push(&mut self, address: u64) -> bool {
+        let Some(place) = self.buffer.get_mut(self.len) else { return false };
+        *place = address;
+        self.len += 1;
+        true
+    }
+
+    pub(crate) fn as_slice(&self) -> &[u64] {
+        self.buffer.get(..self.len).unwrap_or_default()
+    }
+}
+
+#[repr(C, align(64))]
+struct Context {
+    claimed: AtomicU32,
+    walks: AtomicU64,
+    complete: AtomicU64,
+    truncated: AtomicU64,
+    frames: UnsafeCell<[u64; MAX_FRAMES]>,
+    cfi: UnsafeCell<MaybeUninit<Cfi>>,
+}
+
+// SAFETY: integers, and a `MaybeUninit` that is written before the context is first used. Its `Drop` is run by hand.
+unsafe impl Zeroed for Context {}
+// SAFETY: the cells are touched only by whoever holds `claimed`.
+unsafe impl Sync for Context {}
+// SAFETY: as above.
+unsafe impl Send for Context {}
+
+/// All contexts of a session, and which way to walk.
+pub(crate) struct Unwinders {
+    method: Unwinder,
+    contexts: Arena<Context>,
+    next: AtomicUsize,
+    portable: [AtomicU64; 3],
+}
+
+impl Unwinders {
+    /// Contexts for a session that walks by `method` (not `Auto`), knowing `modules`.
+    pub(crate) fn map(method: Unwinder, exact: bool, modules: &[LoadedModule]) -> Option<Unwinders> {
+        let contexts: Arena<Context> = Arena::map(if exact { EXACT_CONTEXTS } else { SAMPLED_CONTEXTS })?;
+        for context in contexts.iter() {
+            // SAFETY: nobody else knows the contexts yet.
+            unsafe { (*context.cfi.get()).write(Cfi::new(modules)) };
+        }
+        Some(Unwinders { method, contexts, next: AtomicUsize::new(0), portable: Default::default() })
+    }
+
+    /// Tells every context about a new list of modules. Waits for each to be free, so this is not for hooks.
+    pub(crate) fn update(&self, modules: &[LoadedModule]) {
+        for context in self.contexts.iter() {
+            while !context.claim() {
+                crate::sys::sleep(std::time::Duration::from_micros(20));
+            }
+            // SAFETY: the claim makes this the only access; the Cfi was written by `map`.
+            unsafe { (*context.cfi.get()).assume_init_mut().set_modules(modules) };
+            context.release();
+        }
+    }
+
+    /// Walks from `registers` and hands the frames to `take` while they last.
+    pub(crate) fn walk<R>(&self, registers: Registers, stack_end: usize, take: impl FnOnce(&[u64], Outcome) -> R) -> R {
+        let on_own_stack = registers.stack_pointer < stack_end;
+        if self.method != Unwinder::Backtrace && on_own_stack {
+            if let Some(context) = self.claim_any() {
+                let result = context.walk(self.method, registers, stack_end, take);
+                context.release();
+                return result;
+            }
+        }
+        self.walk_portably(take)
+    }
+
+    fn walk_portably<R>(&self, take: impl FnOnce(&[u64], Outcome) -> R) -> R {
+        // Small, as this may run on a small stack; backtrace's own frames are more than this buffer.
+        let mut buffer = [0u64; 128];
+        let mut frames = Frames::new(&mut buffer);
+        let outcome = portable::walk(&mut frames);
+        count(&self.portable, outcome);
+        take(frames.as_slice(), outcome)
+    }
+
+    fn claim_any(&self) -> Option<&Context> {
+        let first = self.next.fetch_add(1, Ordering::Relaxed);
+        let contexts = self.contexts.len();
+        (0..contexts).filter_map(|step| self.contexts.get((first + step) % contexts)).find(|context| context.claim())
+    }
+
+    /// How well stacks were walked so far.
+    pub(crate) fn quality(&self) -> UnwindQuality {
+        let mut quality = UnwindQuality::default();
+        let mut add = |walks: &AtomicU64, complete: &AtomicU64, truncated: &AtomicU64| {
+            quality.walks += walks.load(Ordering::Relaxed);
+            quality.complete += complete.load(Ordering::Relaxed);
+            quality.truncated += truncated.load(Ordering::Relaxed);
+        };
+        self.contexts.iter().for_each(|context| add(&context.walks, &context.complete, &context.truncated));
+        let [walks, complete, truncated] = &self.portable;
+        add(walks, complete, truncated);
+        quality
+    }
+
+    /// Bytes touched at most.
+    pub(crate) fn touched_bytes(&self) -> u64 {
+        (self.contexts.len() * size_of::<Context>()) as u64
+    }
+}
+
+impl Drop for Unwinders {
+    fn drop(&mut self) {
+        for context in self.contexts.iter() {
+            // SAFETY: exclusive access through `&mut self`; every Cfi was written by `map` and is dropped only here.
+            unsafe { (*context.cfi.get()).assume_init_drop() };
+        }
+    }
+}
+
+fn count(counters: &[AtomicU64; 3], outcome: Outcome) {
+    let [walks, complete, truncated] = counters;
+    walks.fetch_add(1, Ordering::Relaxed);
+    match outcome {
+        Outcome::Complete => complete.fetch_add(1, Ordering::Relaxed),
+        Outcome::Truncated => truncated.fetch_add(1, Ordering::Relaxed),
+        Outcome::Broken => 0,
+    };
+}
+
+/// Adds one to a counter that only the holder of the claim writes.
+fn bump(counter: &AtomicU64) {
+    counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+}
+
+impl Context {
+    fn claim(&self) -> bool {
+        self.claimed.load(Ordering::Relaxed) == 0
+            && self.claimed.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    }
+
+    fn release(&self) {
+        self.claimed.store(0, Ordering::Release);
+    }
+
+    fn walk<R>(
+        &self,
+        method: Unwinder,
+        registers: Registers,
+        stack_end: usize,
+        take: impl FnOnce(&[u64], Outcome) -> R,
+    ) -> R {
+        // SAFETY: the caller holds the claim, so both cells are ours until it releases it.
+        let (buffer, cfi) = unsafe { (&mut *self.frames.get(), (*self.cfi.get()).assume_init_mut()) };
+        let mut frames = Frames::new(buffer);
+        let outcome = match method {
+            Unwinder::FramePointer => frame_pointer::walk(registers, stack_end, &mut frames),
+            _ => cfi.walk(registers, stack_end, &mut frames),
+        };
+        bump(&self.walks);
+        match outcome {
+            Outcome::Complete => bump(&self.complete),
+            Outcome::Truncated => bump(&self.truncated),
+            Outcome::Broken => {}
+        }
+        take(frames.as_slice(), outcome)
+    }
+}
+
+/// Decides what `Auto` means here by walking the calling thread's stack each way, and says why.
+pub(crate) fn choose(wanted: Unwinder, modules: &[LoadedModule]) -> (Unwinder, String) {
+    if wanted != Unwinder::Auto {
+        return (wanted, format!("{wanted} (as asked)"));
+    }
+    let stack_end = crate::sys::stack_bounds().map_or(0, |(_, end)| end);
+    let mut depths = [Unwinder::Framehop, Unwinder::FramePointer].map(|method| {
+        let tried = Unwinders::map(method, false, modules);
+        let walked = tried.map(|tried| tried.walk(Registers::here(), stack_end, |frames, end| (frames.len(), end)));
+        (method, walked.unwrap_or((0, Outcome::Broken)))
+    });
+    depths.sort_by_key(|(method, (depth, end))| {
+        // A walk that reached the root first, then the deeper one, then framehop.
+        (*end != Outcome::Complete, std::cmp::Reverse(*depth), *method != Unwinder::Framehop)
+    });
+    match depths.first() {
+        Some((method, (depth, end))) if *depth >= 3 => {
+            let root = if *end == Outcome::Complete { "reached the root" } else { "did not reach the root" };
+            (*method, format!("{method} (auto: {depth} frames at start, {root})"))
+        }
+        _ => (Unwinder::Backtrace, "backtrace (auto: no other unwinder got through the stack at start)".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[inline(never)]
+    fn recurse(depth: u32, at_the_end: &mut dyn FnMut()) {
+        if depth == 0 {
+            at_the_end();
+        } else {
+            recurse(depth - 1, at_the_end);
+        }
+        std::hint::black_box(depth);
+    }
+
+    fn check(method: Unwinder) -> (usize, Outcome) {
+        let unwinders = Unwinders::map(method, false, &crate::modules::loaded()).expect("memory");
+        let (_, end) = crate::sys::stack_bounds().expect("bounds");
+        let mut result = (0, Outcome::Broken);
+        recurse(30, &mut || result = unwinders.walk(Registers::here(), end, |frames, end| (frames.len(), end)));
+        result
+    }
+
+    #[test]
+    fn unwinders_agree_on_the_depth_of_a_recursion() {
+        // 30 calls of `recurse` above the test's own dozen frames; the three may differ by their own frames only.
+        let (framehop, end) = check(Unwinder::Framehop);
+        assert_eq!(end, Outcome::Complete);
+        assert!(framehop > 40, "{framehop}");
+        let (portable, end) = check(Unwinder::Backtrace);
+        assert_eq!(end, Outcome::Complete);
+        assert!(portable.abs_diff(framehop) <= 8, "{portable} and {framehop}");
+    }
+
+    #[test]
+    fn depth_limit_cuts_the_outer_end() {
+        let unwinders = Unwinders::map(Unwinder::Framehop, false, &crate::modules::loaded()).expect("memory");
+        let (_, end) = crate::sys::stack_bounds().expect("bounds");
+        let mut result = (0, Outcome::Broken);
+        recurse(1000, &mut || result = unwinders.walk(Registers::here(), end, |frames, end| (frames.len(), end)));
+        assert_eq!(result, (MAX_FRAMES, Outcome::Truncated));
+        assert_eq!(unwinders.quality().truncated, 1);
+    }
+}

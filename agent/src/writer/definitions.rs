@@ -1,0 +1,107 @@
+//! What events refer to: modules, threads, tags and stack nodes. New ones are written as they appear, all of them at
+//! keyframes.
+
+use plimsoll_format::{Record, StackNode, Thread};
+
+use super::{Shared, lock};
+use crate::recorder::{Recorder, ThreadEnd};
+use crate::{clock, slot, tag};
+
+/// Nodes in one record.
+const NODE_BATCH: usize = 4096;
+
+/// What has been written so far.
+#[derive(Default)]
+pub(super) struct Definitions {
+    /// Stack nodes below this were written, or wait in `unready`.
+    nodes: u32,
+    /// Nodes whose hook had not filled them in when they were looked at.
+    unready: Vec<u32>,
+    tags: usize,
+    /// Thread last seen in each slot.
+    threads: Vec<Thread>,
+}
+
+impl Definitions {
+    /// What is new since the last call.
+    pub(super) fn news(&mut self, recorder: &Recorder, shared: &Shared) -> Vec<Record> {
+        let mut records = std::mem::take(&mut lock(&shared.modules).news);
+        records.extend(self.new_tags());
+        records.extend(self.new_threads());
+        records.extend(self.new_nodes(recorder));
+        records
+    }
+
+    /// Everything that is still needed.
+    pub(super) fn all(&mut self, recorder: &Recorder, shared: &Shared) -> Vec<Record> {
+        let mut modules = lock(&shared.modules);
+        modules.news.clear();
+        let mut records = modules.all();
+        drop(modules);
+        (self.nodes, self.tags) = (1, 0);
+        self.unready.clear();
+        records.extend(self.new_tags());
+        self.new_threads();
+        records.extend(self.threads.iter().filter(|thread| thread.id != 0).cloned().map(Record::Thread));
+        records.extend(self.new_nodes(recorder));
+        records
+    }
+
+    fn new_nodes(&mut self, recorder: &Recorder) -> Vec<Record> {
+        let end = recorder.stacks.len() + 1;
+        let candidates = std::mem::take(&mut self.unready).into_iter().chain(self.nodes.max(1)..end);
+        let mut ready: Vec<StackNode> = Vec::new();
+        for id in candidates {
+            match recorder.stacks.node(id) {
+                Some(node) => ready.push(node),
+                None => self.unready.push(id),
+            }
+        }
+        self.nodes = end;
+        ready.chunks(NODE_BATCH).map(|nodes| Record::StackNodes(nodes.to_vec())).collect()
+    }
+
+    fn new_tags(&mut self) -> Vec<Record> {
+        let names = tag::names_after(self.tags);
+        let first = self.tags as u32 + 1;
+        self.tags += names.len();
+        (first..).zip(names).map(|(id, name)| Record::Tag { id, name }).collect()
+    }
+
+    fn new_threads(&mut self) -> Vec<Record> {
+        let mut records = Vec::new();
+        for (at, slot) in slot::all().enumerate() {
+            if self.threads.len() <= at {
+                self.threads.push(Thread { id: 0, os_id: 0, ticks: 0, name: String::new() });
+            }
+            let Some(known) = self.threads.get_mut(at) else { continue };
+            let id = slot.thread.load(std::sync::atomic::Ordering::Acquire);
+            if slot.is_agents() || !slot.is_used() || (known.id == id && !known.name.is_empty()) {
+                continue;
+            }
+            let os_id = slot.os_thread.load(std::sync::atomic::Ordering::Relaxed);
+            let name = std::fs::read_to_string(format!("/proc/self/task/{os_id}/comm")).unwrap_or_default();
+            if known.id == id && name.is_empty() {
+                continue;
+            }
+            *known = Thread { id, os_id, ticks: clock::now(), name: name.trim_end().to_owned() };
+            records.push(Record::Thread(known.clone()));
+        }
+        records
+    }
+
+    /// What is to be written of a thread that has ended.
+    pub(super) fn thread_ended(&mut self, end: &ThreadEnd) -> [Record; 3] {
+        let name = end.name.split(|byte| *byte == 0).next().unwrap_or_default();
+        let name = String::from_utf8_lossy(name).into_owned();
+        let thread = Thread { id: end.thread, os_id: end.os_thread, ticks: end.ticks, name };
+        if let Some(known) = self.threads.iter_mut().find(|known| known.id == end.thread) {
+            known.name.clone_from(&thread.name);
+        }
+        [
+            Record::Thread(thread),
+            Record::ThreadTotals { thread: end.thread, ticks: end.ticks, totals: end.totals },
+            Record::ThreadEnd { thread: end.thread, ticks: end.ticks },
+        ]
+    }
+}

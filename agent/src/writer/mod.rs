@@ -1,0 +1,488 @@
+//! The writer thread: takes events from hooks, puts them into blocks, and is the only one to touch the disk.
+//!
+//! It sleeps until a tick is due or a hook calls. At each tick it sweeps what threads have published, so that the file
+//! is never more than a tick behind the program.
+//!
+//! While a hook may wait for it, it takes no lock that a thread of the program can hold: modules are refreshed by a
+//! thread of their own. When a write fails it says so once, counts what is lost, and tries again at each tick.
+
+mod balance;
+mod definitions;
+mod output;
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use plimsoll_format::{
+    AgentCost, BlockWriter, Counters, End, EndReason, Event, EventKind, Events, Header, LiveBlock, Mode, PackState,
+    Reader, Record, Thinning, unpack,
+};
+
+use crate::chunk::{ChunkReader, Part, first_state};
+use crate::clock;
+use crate::live_table::THIN_AT;
+use crate::memory::MemoryReader;
+use crate::recorder::Recorder;
+use crate::sampler::{Random, keep_probability};
+use crate::watcher::ModuleList;
+use crate::{slot, sys};
+use balance::Balance;
+use definitions::Definitions;
+pub(crate) use output::Output;
+
+/// A block is finished when it has grown to this.
+const BLOCK_BYTES: usize = 256 << 10;
+/// Definitions come again after this many bytes, or after eight times their own size if that is more.
+const KEYFRAME_BYTES: u64 = 4 << 20;
+/// Events taken from the ring before other work gets its turn.
+const RING_BATCH: usize = 64 << 10;
+/// Live blocks in one record.
+const LIVE_BATCH: usize = 4096;
+
+/// What the session and the writer tell each other.
+#[derive(Default)]
+pub(crate) struct Shared {
+    pub(crate) modules: Mutex<ModuleList>,
+    /// Markers and changes of phase, to be written as they are.
+    pub(crate) notes: Mutex<Vec<Record>>,
+    /// Set once when the session is to end.
+    pub(crate) ending: Mutex<Option<EndReason>>,
+    pub(crate) outcome: Mutex<Option<Outcome>>,
+}
+
+/// What became of the capture.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Outcome {
+    pub(crate) written_bytes: u64,
+    pub(crate) events: u64,
+    pub(crate) lost_allocations: u64,
+    pub(crate) lost_frees: u64,
+    pub(crate) write_error: Option<String>,
+}
+
+/// Locks without minding a panic elsewhere: the data is a list, whole at any moment.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// See the module's description.
+pub(crate) struct Writer {
+    recorder: &'static Recorder,
+    shared: Arc<Shared>,
+    header: Header,
+    output: Output,
+    blocks: BlockWriter,
+    /// Finished blocks on their way to the file.
+    buffer: Vec<u8>,
+    definitions: Definitions,
+    chunks: ChunkReader,
+    /// Per chunk, what the next part of it refers to.
+    chunk_states: Vec<PackState>,
+    memory: MemoryReader,
+    balance: Option<Balance>,
+    tick: Duration,
+    next_tick_ns: u64,
+    last_tick_ticks: u64,
+    keyframe_at: u64,
+    written_bytes: u64,
+    outcome: Outcome,
+    /// Entries that thinning took out since the last tick. A hook may still be looking at one for as long as it may
+    /// wait, so they become available a tick later.
+    thinned_out: Vec<u32>,
+    /// Error number of the last failed write, while nothing has been written since.
+    failing: Option<i32>,
+    said: bool,
+}
+
+impl Writer {
+    /// A writer whose file has its opening already, so that a process killed at once leaves a readable capture.
+    pub(crate) fn open(
+        recorder: &'static Recorder,
+        shared: Arc<Shared>,
+        header: Header,
+        output: Output,
+        tick: Duration,
+    ) -> Writer {
+        let is_bounded_exact = header.mode == Mode::Exact && output.is_bounded();
+        let mut writer = Writer {
+            recorder,
+            shared,
+            blocks: BlockWriter::new(header.session),
+            header,
+            output,
+            buffer: Vec::new(),
+            definitions: Definitions::default(),
+            chunks: ChunkReader::new(),
+            chunk_states: Vec::new(),
+            memory: MemoryReader::open(),
+            balance: is_bounded_exact.then(Balance::default),
+            tick,
+            next_tick_ns: clock::monotonic_ns(),
+            last_tick_ticks: clock::now(),
+            keyframe_at: 0,
+            written_bytes: 0,
+            outcome: Outcome::default(),
+            thinned_out: Vec::new(),
+            failing: None,
+            said: false,
+        };
+        writer.keyframe();
+        writer.flush();
+        writer
+    }
+
+    /// The error of the opening, if it could not be written.
+    pub(crate) fn opening_error(&self) -> Option<std::io::Error> {
+        self.failing.map(std::io::Error::from_raw_os_error)
+    }
+
+    /// Path of the first segment, for messages.
+    pub(crate) fn path(&self) -> &std::path::Path {
+        self.output.base()
+    }
+
+    /// The thread's whole life.
+    pub(crate) fn run(mut self) {
+        loop {
+            let ending = lock(&self.shared.ending).clone();
+            self.take_events();
+            if self.recorder.live.len() >= THIN_AT {
+                self.thin();
+            }
+            if ending.is_some() || clock::monotonic_ns() >= self.next_tick_ns {
+                self.tick();
+            }
+            self.flush();
+            if let Some(reason) = ending {
+                return self.finish(reason);
+            }
+            self.sleep();
+        }
+    }
+
+    fn sleep(&self) {
+        let recorder = self.recorder;
+        let call = recorder.writer_call.load(Ordering::Acquire);
+        recorder.writer_asleep.store(true, Ordering::Release);
+        let due = self.next_tick_ns.saturating_sub(clock::monotonic_ns());
+        // A request to end may have come between the check and here: its wake changes `writer_call`.
+        if lock(&self.shared.ending).is_none() {
+            sys::futex_wait(&recorder.writer_call, call, Duration::from_nanos(due.max(1)));
+        }
+        recorder.writer_asleep.store(false, Ordering::Release);
+    }
+
+    // ---- events ----
+
+    /// Takes what hooks have sent. New stack nodes are written before and after: an event's nodes exist before the
+    /// event is sent, so that they stand in the same write.
+    fn take_events(&mut self) {
+        self.define();
+        let mut chunks = std::mem::replace(&mut self.chunks, ChunkReader::new());
+        let recorder = self.recorder;
+        let drained = chunks.drain(&recorder.chunks, |part| self.write_part(&part));
+        self.chunks = chunks;
+        self.take_ring();
+        if drained > 0 && self.failing.is_none() {
+            recorder.writer_stuck.store(false, Ordering::Relaxed);
+        }
+        self.write_notes();
+        self.define();
+    }
+
+    fn define(&mut self) {
+        let news = self.definitions.news(self.recorder, &self.shared);
+        news.iter().for_each(|record| self.push(record));
+    }
+
+    fn sweep(&mut self) {
+        let mut chunks = std::mem::replace(&mut self.chunks, ChunkReader::new());
+        let recorder = self.recorder;
+        chunks.sweep(&recorder.chunks, |part| self.write_part(&part));
+        self.chunks = chunks;
+        self.take_ring();
+    }
+
+    /// Writes a part of a chunk as it is; only the state that the next part refers to is worked out.
+    fn write_part(&mut self, part: &Part<'_>) {
+        let at = part.chunk as usize;
+        if self.chunk_states.len() <= at {
+            self.chunk_states.resize(at + 1, PackState::default());
+        }
+        let Some(next_state) = self.chunk_states.get_mut(at) else { return };
+        let state = if part.is_first { first_state(part.thread) } else { *next_state };
+        let mut events = unpack(state, part.packed);
+        match &mut self.balance {
+            Some(balance) => events.by_ref().flatten().for_each(|event| balance.add(event)),
+            None => events.by_ref().for_each(drop),
+        }
+        *next_state = events.state();
+        self.push_events(Events { packing: 1, state, count: part.count, packed: part.packed.to_vec() });
+    }
+
+    fn take_ring(&mut self) {
+        let mut packed = Vec::new();
+        let mut room = [0u8; plimsoll_format::MAX_EVENT_BYTES];
+        let (first, mut state, mut count) = (PackState::default(), PackState::default(), 0);
+        while let Some(event) = self.recorder.ring.pop() {
+            if let Some(bytes) = state.pack(&event, &mut room) {
+                packed.extend_from_slice(room.get(..bytes).unwrap_or_default());
+                count += 1;
+            }
+            if let Some(balance) = &mut self.balance {
+                balance.add(event);
+            }
+            if count as usize >= RING_BATCH {
+                break;
+            }
+        }
+        if count > 0 {
+            self.push_events(Events { packing: 1, state: first, count, packed });
+            if self.failing.is_none() {
+                self.recorder.writer_stuck.store(false, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn push_events(&mut self, events: Events) {
+        self.outcome.events += u64::from(events.count);
+        self.push(&Record::Events(events));
+    }
+
+    fn push(&mut self, record: &Record) {
+        if self.blocks.pending_bytes() >= BLOCK_BYTES {
+            self.blocks.finish(&mut self.buffer);
+        }
+        // Records are split far below the size of a block; one that is refused after all starts the next.
+        if !self.blocks.push(record) {
+            self.blocks.finish(&mut self.buffer);
+            self.blocks.push(record);
+        }
+    }
+
+    fn write_notes(&mut self) {
+        let notes = std::mem::take(&mut *lock(&self.shared.notes));
+        notes.iter().for_each(|note| self.push(note));
+        while let Ok(end) = self.recorder.thread_ends.1.try_recv() {
+            for record in self.definitions.thread_ended(&end) {
+                self.push(&record);
+            }
+        }
+    }
+
+    // ---- ticks ----
+
+    fn tick(&mut self) {
+        for id in std::mem::take(&mut self.thinned_out) {
+            self.recorder.live.give_back(id);
+        }
+        self.next_tick_ns = clock::monotonic_ns() + self.tick.as_nanos() as u64;
+        let watermark = clock::now();
+        self.sweep();
+        self.write_notes();
+        self.define();
+        self.push(&Record::Anchor(clock::anchor()));
+        let cost = self.agent_cost();
+        let tick = self.memory.tick(cost);
+        self.push(&Record::Tick(tick));
+        self.push(&Record::Counters(self.counters()));
+        for loss in self.recorder.losses.take(self.last_tick_ticks, watermark, self.failing.unwrap_or(0)) {
+            self.outcome.lost_allocations += loss.allocations;
+            self.outcome.lost_frees += loss.frees;
+            self.push(&Record::Loss(loss));
+        }
+        self.push(&Record::Watermark { ticks: watermark });
+        self.last_tick_ticks = watermark;
+        if let Some(balance) = &mut self.balance {
+            balance.apply();
+        }
+        if self.failing.is_some() {
+            // What was defined meanwhile was lost: say everything again, and write as soon as it is possible.
+            self.keyframe();
+        }
+        self.flush();
+        if self.failing.is_none() && self.output.is_segment_full() {
+            self.rotate(watermark);
+        } else if self.failing.is_none() && self.written_bytes >= self.keyframe_at {
+            self.keyframe();
+        }
+    }
+
+    fn agent_cost(&self) -> AgentCost {
+        let (sums, _) = slot::collect_twice();
+        AgentCost {
+            mapped_bytes: self.recorder.touched_bytes() + slot::mapped_bytes(),
+            heap_bytes: sums.agent.live_bytes().max(0) as u64,
+            cpu_ns: sys::cpu_time(libc::CLOCK_THREAD_CPUTIME_ID),
+        }
+    }
+
+    fn counters(&self) -> Counters {
+        let (first, second) = slot::collect_twice();
+        let recorder = self.recorder;
+        let mut classes = slot::classes().to_vec();
+        let used = classes.iter().rposition(|class| class.allocations + class.frees > 0).map_or(0, |last| last + 1);
+        classes.truncate(used);
+        Counters {
+            ticks: clock::now(),
+            program: first.program,
+            agent: second.agent,
+            exact: first.program == second.program,
+            threads: slot::threads_in_use(),
+            peak: slot::peak(),
+            classes,
+            unwind: recorder.unwinders.quality(),
+            stack_nodes: recorder.stacks.len(),
+            live_samples: recorder.live.len(),
+            waits: recorder.waits.load(Ordering::Relaxed),
+            waited_ns: recorder.waited_ns.load(Ordering::Relaxed),
+            program_upper: second.program,
+        }
+    }
+
+    /// Says again what later blocks rely on.
+    fn keyframe(&mut self) {
+        self.blocks.finish(&mut self.buffer);
+        let before = self.buffer.len();
+        self.blocks.mark_keyframe();
+        self.header.segment = self.output.segment();
+        self.header.dropped_segments = self.output.dropped();
+        self.push(&Record::Header(self.header.clone()));
+        self.push(&Record::Anchor(clock::anchor()));
+        for record in self.definitions.all(self.recorder, &self.shared) {
+            self.push(&record);
+        }
+        self.blocks.finish(&mut self.buffer);
+        let size = (self.buffer.len() - before) as u64;
+        self.keyframe_at = self.written_bytes + self.buffer.len() as u64 + KEYFRAME_BYTES.max(8 * size);
+    }
+
+    // ---- the file ----
+
+    /// Writes what is finished and what is not.
+    fn flush(&mut self) {
+        self.blocks.finish(&mut self.buffer);
+        if self.buffer.is_empty() {
+            return;
+        }
+        match self.output.append(&self.buffer) {
+            Ok(()) => {
+                self.written_bytes += self.buffer.len() as u64;
+                if self.failing.take().is_some() {
+                    self.recorder.writer_stuck.store(false, Ordering::Relaxed);
+                }
+            }
+            Err(error) => self.failed(&error),
+        }
+        self.buffer.clear();
+    }
+
+    fn failed(&mut self, error: &std::io::Error) {
+        let code = error.raw_os_error().unwrap_or(libc::EIO);
+        self.failing = Some(code);
+        self.recorder.writer_stuck.store(true, Ordering::Relaxed);
+        self.count_lost();
+        let said = format!("{error} ({})", self.output.current().display());
+        if !self.said {
+            self.said = true;
+            crate::session::say(&format!(
+                "cannot write {}: {error}; the program goes on, the capture will have a gap",
+                self.output.current().display()
+            ));
+        }
+        self.outcome.write_error = Some(said);
+    }
+
+    /// Counts the events of a buffer that could not be written.
+    fn count_lost(&mut self) {
+        let mut reader = Reader::new();
+        reader.feed(&self.buffer);
+        reader.end();
+        let cause = plimsoll_format::LossCause::WriteFailed(self.failing.unwrap_or(0));
+        while let Some(plimsoll_format::Item::Block(block)) = reader.next_item() {
+            for record in block.records().flatten() {
+                let Record::Events(events) = record else { continue };
+                let lost = unpack(events.state, &events.packed).flatten();
+                lost.for_each(|event: Event| self.recorder.losses.event(cause, &event));
+            }
+        }
+    }
+
+    /// Goes on in a new segment, which says everything that is needed to read it alone.
+    fn rotate(&mut self, watermark: u64) {
+        if let Err(error) = self.output.next_segment() {
+            return self.failed(&error);
+        }
+        self.keyframe();
+        self.push(&Record::Counters(self.counters()));
+        let live: Vec<LiveBlock> = match &self.balance {
+            Some(balance) => balance.live().collect(),
+            None => self.live_samples(watermark),
+        };
+        for blocks in live.chunks(LIVE_BATCH) {
+            self.push(&Record::LiveBlocks(blocks.to_vec()));
+        }
+        self.flush();
+        self.output.segment_opened();
+    }
+
+    fn live_samples(&self, watermark: u64) -> Vec<LiveBlock> {
+        let recorder = self.recorder;
+        let samples = recorder.live.samples().filter(|sample| sample.ticks <= watermark);
+        samples
+            .map(|sample| LiveBlock {
+                address: sample.address as u64,
+                size_bytes: sample.size,
+                ticks: sample.ticks,
+                stack: sample.stack,
+                thread: sample.thread,
+                tag: sample.tag,
+                interval_bytes: recorder.interval_after(sample.doublings),
+            })
+            .collect()
+    }
+
+    /// Doubles the interval and keeps each live sample with the ratio of its probabilities.
+    fn thin(&mut self) {
+        let recorder = self.recorder;
+        let from = recorder.interval();
+        let doublings = recorder.doublings.fetch_add(1, Ordering::Relaxed) as u8;
+        let to = recorder.interval();
+        let mut random = Random::new(recorder.seed ^ clock::now());
+        let (kept, dropped) = recorder.live.thin(|sample| {
+            // A sample whose gap was drawn at another interval keeps its own; there are few.
+            sample.doublings != doublings || random.uniform() <= keep_probability(sample.size, from, to)
+        });
+        for (address, _) in &dropped {
+            crate::filter::remove(*address as usize);
+        }
+        // Events sent before stand before the thinning in the file.
+        self.take_ring();
+        self.push(&Record::Thinning(Thinning {
+            ticks: clock::now(),
+            from_interval_bytes: from,
+            to_interval_bytes: to,
+            kept,
+            dropped: dropped.iter().map(|(address, _)| *address).collect(),
+        }));
+        self.thinned_out.extend(dropped.iter().map(|(_, id)| *id));
+    }
+
+    fn finish(mut self, reason: EndReason) {
+        for (thread, totals) in slot::all().filter(|slot| slot.is_used() && !slot.is_agents()).map(|slot| {
+            (slot.thread.load(Ordering::Relaxed), slot.thread_totals())
+        }) {
+            self.push(&Record::ThreadTotals { thread, ticks: clock::now(), totals });
+        }
+        self.push(&Record::End(End { ticks: clock::now(), reason, lost_blocks: 0 }));
+        self.flush();
+        self.outcome.written_bytes = self.written_bytes;
+        *lock(&self.shared.outcome) = Some(std::mem::take(&mut self.outcome));
+    }
+}
+
+/// Whether an event takes a block away.
+fn is_free(kind: EventKind) -> bool {
+    matches!(kind, EventKind::Free | EventKind::ReallocFree)
+}
