@@ -9,7 +9,7 @@ use crate::slot::{self, Slot};
 /// it outside and drop the original in another call.
 pub(crate) fn run<R>(work: impl FnOnce() -> R) -> R {
     struct Restore {
-        before: *const Slot,
+        before: Option<&'static Slot>,
         mine: &'static Slot,
     }
     impl Drop for Restore {
@@ -19,13 +19,12 @@ pub(crate) fn run<R>(work: impl FnOnce() -> R) -> R {
         }
     }
     let before = slot::current();
-    // SAFETY: a thread's slot pointer is null or points to a slot, which is never freed.
-    if unsafe { before.as_ref() }.is_some_and(Slot::is_agents) {
+    if before.is_some_and(Slot::is_agents) {
         return work();
     }
     // Without a free slot the work counts as the program's, which is the lesser evil.
     let Some(mine) = slot::acquire(true) else { return work() };
-    slot::set_current(mine);
+    slot::set_current(Some(mine));
     let _restore = Restore { before, mine };
     work()
 }
@@ -63,7 +62,7 @@ type Start = (CString, Box<dyn FnOnce() + Send>);
 
 extern "C" fn begin(start: *mut c_void) -> *mut c_void {
     if let Some(slot) = slot::acquire(true) {
-        slot::set_current(slot);
+        slot::set_current(Some(slot));
         crate::hook::release_at_thread_exit(slot);
     }
     // SAFETY: `spawn` made the box for this thread alone.

@@ -20,6 +20,7 @@ unsafe impl<T: Send + Sync> Sync for Arena<T> {}
 ///
 /// # Safety
 /// The implementer vouches for that, and that the type needs no `Drop`.
+#[allow(dead_code, reason = "a marker: used as a bound, which the lint does not count")]
 pub(crate) unsafe trait Zeroed {}
 
 // SAFETY: atomics are plain integers.

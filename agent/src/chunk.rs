@@ -190,9 +190,8 @@ impl Chunk {
     fn part(&self, chunk: u32, from: Swept, to: Swept) -> Part<'_> {
         let length = to.bytes.saturating_sub(from.bytes) as usize;
         // SAFETY: both ends lie within the published part, which is not written any more.
-        let packed = unsafe {
-            std::slice::from_raw_parts(self.data.get().cast::<u8>().add(from.bytes as usize), length)
-        };
+        let packed =
+            unsafe { std::slice::from_raw_parts(self.data.get().cast::<u8>().add(from.bytes as usize), length) };
         Part {
             thread: self.thread.load(Ordering::Relaxed),
             count: to.events.saturating_sub(from.events),

@@ -34,7 +34,9 @@ impl From<Kind> for Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Kind::BadVariable { name, value, allowed } => write!(f, "{name}={value:?} is not valid; allowed: {allowed}"),
+            Kind::BadVariable { name, value, allowed } => {
+                write!(f, "{name}={value:?} is not valid; allowed: {allowed}")
+            }
             Kind::OutputExists(path) => write!(
                 f,
                 "cannot record to {}: it exists already; remove it, choose another name, or give a directory (ending \
@@ -56,7 +58,9 @@ impl fmt::Display for Error {
             Kind::AlreadyRecording => {
                 f.write_str("a session is already recording in this process; finish or drop it before starting another")
             }
-            Kind::NoMemory => f.write_str("the system refused memory for the agent's tables; is an address-space limit set?"),
+            Kind::NoMemory => {
+                f.write_str("the system refused memory for the agent's tables; is an address-space limit set?")
+            }
             Kind::NoThread(error) => {
                 let error = std::io::Error::from_raw_os_error(*error);
                 write!(f, "cannot start the writer thread: {error}; is a limit on threads set?")

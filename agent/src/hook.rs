@@ -14,17 +14,16 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use plimsoll_format::{EventKind, LossCause};
 
+use crate::filter;
 use crate::recorder::{self, Retired};
 use crate::slot::{self, Slot};
 use crate::sys::Errno;
 use crate::unwind::Registers;
-use crate::filter;
 
 /// After the inner allocator returned a block.
 #[inline(always)]
 pub(crate) fn allocated(address: *mut u8, size: usize) {
-    // SAFETY: a thread's slot pointer is null or points to a slot, which is never freed.
-    match unsafe { slot::current().as_ref() } {
+    match slot::current() {
         Some(slot) => {
             if slot.count_alloc(size) {
                 slow_alloc(slot, address as usize, size, EventKind::Alloc);
@@ -37,8 +36,7 @@ pub(crate) fn allocated(address: *mut u8, size: usize) {
 /// Before a block goes back to the inner allocator.
 #[inline(always)]
 pub(crate) fn freeing(address: *mut u8, size: usize) {
-    // SAFETY: as in `allocated`.
-    match unsafe { slot::current().as_ref() } {
+    match slot::current() {
         Some(slot) => {
             let due = slot.count_free(size);
             if due || filter::may_be_sampled(address as usize) {
@@ -52,8 +50,7 @@ pub(crate) fn freeing(address: *mut u8, size: usize) {
 /// Before a block is reallocated. The result goes to [`reallocated`] or [`realloc_failed`].
 #[inline(always)]
 pub(crate) fn reallocating(address: *mut u8, size: usize) -> Option<Retired> {
-    // SAFETY: as in `allocated`.
-    let slot = unsafe { slot::current().as_ref() };
+    let slot = slot::current();
     // Without a slot yet, only a block of another thread can be reallocated here; get a slot to see.
     let is_watched = slot.is_none_or(Slot::sees_every_free) || filter::may_be_sampled(address as usize);
     if is_watched { retire(address as usize, size) } else { None }
@@ -62,8 +59,7 @@ pub(crate) fn reallocating(address: *mut u8, size: usize) -> Option<Retired> {
 /// After a block was reallocated.
 #[inline(always)]
 pub(crate) fn reallocated(address: *mut u8, old_size: usize, size: usize) {
-    // SAFETY: as in `allocated`.
-    if let Some(slot) = unsafe { slot::current().as_ref() } {
+    if let Some(slot) = slot::current() {
         slot.count_realloc();
         let free_due = slot.count_free(old_size);
         if slot.count_alloc(size) || free_due {
@@ -78,8 +74,7 @@ pub(crate) fn reallocated(address: *mut u8, old_size: usize, size: usize) {
 #[cold]
 #[inline(never)]
 pub(crate) fn realloc_failed(address: *mut u8, retired: &Retired) {
-    // SAFETY: as in `allocated`.
-    if let Some(slot) = unsafe { slot::current().as_ref() } {
+    if let Some(slot) = slot::current() {
         enter(slot, |slot| {
             if let Some(recorder) = recorder::current() {
                 recorder.undo(slot, address as usize, retired);
@@ -127,9 +122,7 @@ fn retire(address: usize, size: usize) -> Option<Retired> {
     let slot = own_slot()?;
     let mut retired = None;
     enter(slot, |slot| {
-        retired = recorder::current().and_then(|recorder| {
-            recorder.free(slot, address, size, EventKind::ReallocFree)
-        });
+        retired = recorder::current().and_then(|recorder| recorder.free(slot, address, size, EventKind::ReallocFree));
     });
     retired
 }
@@ -163,13 +156,12 @@ fn nested(count: impl FnOnce(&recorder::Recorder)) {
 
 /// The calling thread's slot, a new one if it has none; `None` when there are too many threads.
 fn own_slot() -> Option<&'static Slot> {
-    // SAFETY: as in `allocated`.
-    if let Some(slot) = unsafe { slot::current().as_ref() } {
+    if let Some(slot) = slot::current() {
         return Some(slot);
     }
     let _errno = Errno::save();
     let slot = slot::acquire(false)?;
-    slot::set_current(slot);
+    slot::set_current(Some(slot));
     release_at_thread_exit(slot);
     Some(slot)
 }
@@ -247,7 +239,7 @@ unsafe extern "C" fn thread_ends(slot: *mut c_void) {
                 recorder.leave(slot);
             }
         }
-        slot::set_current(std::ptr::null());
+        slot::set_current(None);
     });
     slot.release();
 }

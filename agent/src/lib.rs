@@ -1,4 +1,55 @@
-//! placeholder
+//! The agent of Plimsoll, a heap profiler for Rust services: linked into the program, left on in production.
+//!
+//! Two lines adopt it:
+//!
+//! ```no_run
+//! #[global_allocator]
+//! static ALLOC: plimsoll::Allocator = plimsoll::Allocator::system();
+//!
+//! fn main() {
+//!     let _session = plimsoll::Session::from_env_or_idle();
+//!     // the service
+//! }
+//! ```
+//!
+//! Without further ado the program counts ([`stats`]) and nothing else: no thread, no file. With
+//! `PLIMSOLL_OUTPUT=run.plim` (or `captures/`, for a new file at each start) it records: by default one sample per
+//! 512 KiB allocated, with its stack, until it is freed; with `PLIMSOLL_MODE=exact` every allocation, free and
+//! reallocation. `plimsoll report run.plim`, the viewer's command, shows what holds the memory. Build with
+//! `debug = "line-tables-only"` for file and line in stacks.
+//!
+//! # What it promises
+//!
+//! - Totals are counted on every call, in both modes and without a session, and never drop an event.
+//! - A failure of the agent is never one of the program: an error in starting is a value or one line, a disk that is
+//!   full makes a counted gap, and a hook waits for the writer for 100 ms at most.
+//! - Hooks never allocate, print, panic or wait for a lock; no names are looked up in the program.
+//! - A process that exits in any orderly way leaves a whole capture; one that is killed, all but the last tick (one
+//!   second).
+//! - What the agent uses of the allocator itself is counted apart ([`Stats::agent_bytes`]).
+//!
+//! # What it does not see
+//!
+//! Memory that does not come from the global allocator: C libraries, `mmap`, `std::alloc::System` used directly, and
+//! stacks. Captures hold the resident set beside the heap, so that the difference shows.
+//!
+//! # Modes, and what they cost in memory
+//!
+//! | | sampled | exact |
+//! |---|---|---|
+//! | stacks | one per `PLIMSOLL_INTERVAL` bytes | every allocation |
+//! | sites' bytes | estimate with its error | exact |
+//! | totals, live, sizes | exact | exact |
+//! | tables, at most | 2 MiB of live samples, 1.3 MiB of stacks, 1 MiB of filter | 8 MiB of chunks, 40 MiB of stacks, 2 MiB of ring |
+//! | per thread | 1.3 KiB | 1.3 KiB |
+//!
+//! Tables are touched as they fill up; [`Session`]s write their actual size into the capture.
+//!
+//! # Platforms
+//!
+//! Linux on x86_64; the code for aarch64 is there and has not been run. `unsafe` is needed to be an allocator, and
+//! stands in few files, each with its reason; `docs/architecture.md` beside this crate lists them.
+
 mod agent_side;
 mod allocator;
 mod arena;

@@ -57,7 +57,10 @@ pub(crate) struct LoadedModule {
 impl LoadedModule {
     /// Whether this is the same file at the same place.
     pub(crate) fn is_same(&self, other: &LoadedModule) -> bool {
-        self.bias == other.bias && self.start == other.start && self.path == other.path && self.build_id == other.build_id
+        self.bias == other.bias
+            && self.start == other.start
+            && self.path == other.path
+            && self.build_id == other.build_id
     }
 }
 

@@ -306,8 +306,9 @@ impl Recorder {
     #[cold]
     fn wait_or_lose(&self, event: &Event, mut attempt: impl FnMut() -> bool) {
         let start = clock::monotonic_ns();
-        self.wake_writer();
         while !self.writer_stuck.load(Ordering::Relaxed) {
+            // Each time round: the writer may have gone to sleep just after it was last seen awake.
+            self.wake_writer();
             sys::sleep(Duration::from_micros(50));
             if attempt() {
                 self.waits.fetch_add(1, Ordering::Relaxed);

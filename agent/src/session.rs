@@ -128,7 +128,7 @@ impl Session {
     /// A variable that cannot be understood (the text names it, its value and what is allowed), or a session that
     /// cannot be started, as in [`Builder::start`].
     pub fn from_env() -> Result<Session, Error> {
-        match owned(|| Config::from_env())? {
+        match owned(Config::from_env)? {
             Some(config) => start(&config),
             None => Ok(Session { number: 0 }),
         }
@@ -307,10 +307,10 @@ fn start_running(config: &Config, hook: Hook) -> Result<u32, Kind> {
 }
 
 fn check(config: &Config) -> Result<(), Kind> {
-    if let Recording::Sampled { interval } = config.recording {
-        if !(1..=MAX_INTERVAL).contains(&interval) {
-            return Err(Kind::BadInterval);
-        }
+    if let Recording::Sampled { interval } = config.recording
+        && !(1..=MAX_INTERVAL).contains(&interval)
+    {
+        return Err(Kind::BadInterval);
     }
     match config.max_bytes {
         Some(bytes) if bytes < LEAST_MAX_BYTES => Err(Kind::BadMaxBytes(LEAST_MAX_BYTES)),
@@ -455,10 +455,9 @@ fn at_process_events() {
     extern "C" fn in_child() {
         recorder::abandon();
     }
-    // SAFETY: both are plain functions of the process's own image that stay for its life.
-    ONCE.call_once(|| unsafe {
-        libc::atexit(on_exit);
-        libc::pthread_atfork(None, None, Some(in_child));
+    ONCE.call_once(|| {
+        sys::at_exit(on_exit);
+        sys::in_forked_children(in_child);
     });
 }
 

@@ -93,17 +93,17 @@ static PEAK_TICKS: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
     /// The thread's slot. No destructor: allocations after the thread's last destructor still find it.
-    static CURRENT: Cell<*const Slot> = const { Cell::new(std::ptr::null()) };
+    static CURRENT: Cell<Option<&'static Slot>> = const { Cell::new(None) };
 }
 
-/// The calling thread's slot, null before its first event.
+/// The calling thread's slot, `None` before its first event.
 #[inline(always)]
-pub(crate) fn current() -> *const Slot {
+pub(crate) fn current() -> Option<&'static Slot> {
     CURRENT.with(Cell::get)
 }
 
 /// Makes `slot` the calling thread's and returns the one before.
-pub(crate) fn set_current(slot: *const Slot) -> *const Slot {
+pub(crate) fn set_current(slot: Option<&'static Slot>) -> Option<&'static Slot> {
     CURRENT.with(|current| current.replace(slot))
 }
 
@@ -178,7 +178,9 @@ impl Slot {
         let (stop, stop_freed) = match recorder.map(|recorder| recorder.mode) {
             None => (publish, self.publish_freed_bytes.load(Ordering::Relaxed)),
             Some(Mode::Exact) => (0, 0),
-            Some(Mode::Sampled) if self.session.load(Ordering::Relaxed) != recorder.map_or(0, |it| it.session) => (0, 0),
+            Some(Mode::Sampled) if self.session.load(Ordering::Relaxed) != recorder.map_or(0, |it| it.session) => {
+                (0, 0)
+            }
             Some(Mode::Sampled) => {
                 let next = self.sample_bytes.load(Ordering::Relaxed).min(publish);
                 (next, self.publish_freed_bytes.load(Ordering::Relaxed))
@@ -261,8 +263,7 @@ impl Slot {
     /// Prepares a slot that was just claimed for the calling thread.
     fn open(&self) {
         let totals = self.totals();
-        let counts =
-            [totals.allocations, totals.bytes, totals.frees, totals.freed_bytes, totals.reallocations];
+        let counts = [totals.allocations, totals.bytes, totals.frees, totals.freed_bytes, totals.reallocations];
         for (base, count) in self.base.iter().zip(counts) {
             base.store(count, Ordering::Relaxed);
         }

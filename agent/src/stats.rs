@@ -83,7 +83,6 @@ pub fn stats() -> Stats {
 
 /// What the calling thread has allocated and freed since it started. Exact.
 pub fn thread_stats() -> Stats {
-    // SAFETY: a thread's slot pointer is null or points to a slot, which is never freed.
-    let totals = unsafe { slot::current().as_ref() }.map(slot::Slot::thread_totals).unwrap_or_default();
+    let totals = slot::current().map(slot::Slot::thread_totals).unwrap_or_default();
     from_totals(totals, Totals::default())
 }

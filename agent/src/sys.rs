@@ -87,7 +87,11 @@ pub(crate) fn random() -> u64 {
     let mut bytes = [0u8; 8];
     // SAFETY: the buffer is as long as stated.
     let got = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), libc::GRND_NONBLOCK) };
-    if got == bytes.len() as isize { u64::from_ne_bytes(bytes) } else { crate::clock::now().wrapping_mul(0x9E37_79B9_7F4A_7C15) }
+    if got == bytes.len() as isize {
+        u64::from_ne_bytes(bytes)
+    } else {
+        crate::clock::now().wrapping_mul(0x9E37_79B9_7F4A_7C15)
+    }
 }
 
 /// Bounds of the calling thread's stack, lowest address and one past the highest; `None` when the system won't tell.
@@ -145,5 +149,30 @@ impl Drop for SignalsBlocked {
     fn drop(&mut self) {
         // SAFETY: the set was initialised by `new`.
         unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.0, std::ptr::null_mut()) };
+    }
+}
+
+/// Calls `function` when the process exits in an orderly way.
+pub(crate) fn at_exit(function: extern "C" fn()) {
+    // SAFETY: a function of the process's own image stays for its life (as long as the agent is not in a library that
+    // is unloaded, which Rust does not support for global allocators).
+    unsafe { libc::atexit(function) };
+}
+
+/// Calls `function` in every child that is forked from now on.
+pub(crate) fn in_forked_children(function: unsafe extern "C" fn()) {
+    // SAFETY: as in `at_exit`.
+    unsafe { libc::pthread_atfork(None, None, Some(function)) };
+}
+
+/// The wall clock's time in UTC, in calendar fields.
+pub(crate) fn utc_now() -> libc::tm {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |now| now.as_secs());
+    let seconds = now as libc::time_t;
+    let mut time = std::mem::MaybeUninit::<libc::tm>::zeroed();
+    // SAFETY: gmtime_r fills the whole structure and keeps no pointer; zeros are a valid one should it fail.
+    unsafe {
+        libc::gmtime_r(&raw const seconds, time.as_mut_ptr());
+        time.assume_init()
     }
 }

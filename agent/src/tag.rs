@@ -64,7 +64,7 @@ pub(crate) fn names_after(after: usize) -> Vec<String> {
 
 /// Sets the calling thread's tag and returns the one before.
 fn set(tag: u32) -> u32 {
-    if slot::current().is_null() {
+    if slot::current().is_none() {
         // No event on this thread yet: make one, which gives it a slot.
         drop(std::hint::black_box(Box::new(0u8)));
     }
@@ -73,6 +73,5 @@ fn set(tag: u32) -> u32 {
 
 /// Sets the calling thread's tag if the thread has a slot already. Safe in a hook.
 pub(crate) fn swap_if_known(tag: u32) -> u32 {
-    // SAFETY: a thread's slot pointer is null or points to a slot, which is never freed.
-    unsafe { slot::current().as_ref() }.map_or(0, |slot| slot.tag.swap(tag, Ordering::Relaxed))
+    slot::current().map_or(0, |slot| slot.tag.swap(tag, Ordering::Relaxed))
 }

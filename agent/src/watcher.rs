@@ -3,8 +3,8 @@
 //! It asks the loader once a tick, which takes the loader's lock; the writer must not do that, since a thread inside
 //! the loader may be waiting for the writer. While the loader's lock is held nothing of ours is.
 
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use plimsoll_format::{Module, Record};

@@ -29,7 +29,8 @@ impl CgroupFiles {
         // A machine with both hierarchies keeps memory in version 1.
         let version_1 = find_path(&groups, |controllers| controllers.split(',').any(|name| name == "memory"));
         if let Some(path) = version_1 {
-            let (mount, mount_root) = find_mount(&mounts, |kind, options| kind == "cgroup" && options.contains("memory"))?;
+            let (mount, mount_root) =
+                find_mount(&mounts, |kind, options| kind == "cgroup" && options.contains("memory"))?;
             return Some(CgroupFiles::at(1, root, &mount, &mount_root, path));
         }
         let path = find_path(&groups, str::is_empty)?;

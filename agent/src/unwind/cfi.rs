@@ -1,8 +1,8 @@
 //! The walk by unwind tables (`framehop`): works in ordinary release builds, about ten nanoseconds a frame once warm.
 
 use framehop::{
-    CacheNative, ExplicitModuleSectionInfo, Module, MustNotAllocateDuringUnwind, Unwinder as _, UnwinderNative,
-    UnwindRegsNative,
+    CacheNative, ExplicitModuleSectionInfo, Module, MustNotAllocateDuringUnwind, UnwindRegsNative, Unwinder as _,
+    UnwinderNative,
 };
 
 use super::{Frames, Outcome, Registers};
@@ -45,7 +45,7 @@ impl Cfi {
         let stack_end = stack_end as u64;
         let mut read_stack = |address: u64| {
             let inside = address >= stack_start && address.checked_add(8).is_some_and(|end| end <= stack_end);
-            if !inside || address % 8 != 0 {
+            if !inside || !address.is_multiple_of(8) {
                 return Err(());
             }
             // SAFETY: the word lies between the walk's stack pointer and the end of this thread's stack: mapped,

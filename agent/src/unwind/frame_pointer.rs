@@ -11,7 +11,7 @@ pub(super) fn walk(registers: Registers, stack_end: usize, frames: &mut Frames<'
     let mut frame = registers.frame_pointer;
     loop {
         let inside = frame > below && frame.checked_add(2 * WORD).is_some_and(|end| end <= stack_end);
-        if !inside || frame % WORD != 0 {
+        if !inside || !frame.is_multiple_of(WORD) {
             return if frame == 0 { Outcome::Complete } else { Outcome::Broken };
         }
         // SAFETY: both words lie between the stack pointer and the end of this thread's stack, which are mapped

@@ -117,12 +117,13 @@ impl Unwinders {
     /// Walks from `registers` and hands the frames to `take` while they last.
     pub(crate) fn walk<R>(&self, registers: Registers, stack_end: usize, take: impl FnOnce(&[u64], Outcome) -> R) -> R {
         let on_own_stack = registers.stack_pointer < stack_end;
-        if self.method != Unwinder::Backtrace && on_own_stack {
-            if let Some(context) = self.claim_any() {
-                let result = context.walk(self.method, registers, stack_end, take);
-                context.release();
-                return result;
-            }
+        if self.method != Unwinder::Backtrace
+            && on_own_stack
+            && let Some(context) = self.claim_any()
+        {
+            let result = context.walk(self.method, registers, stack_end, take);
+            context.release();
+            return result;
         }
         self.walk_portably(take)
     }

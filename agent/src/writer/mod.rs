@@ -83,7 +83,10 @@ pub(crate) struct Writer {
     balance: Option<Balance>,
     tick: Duration,
     next_tick_ns: u64,
-    last_tick_ticks: u64,
+    /// Since when losses have not been written.
+    losses_from: u64,
+    /// Number of the last write error.
+    last_error: i32,
     keyframe_at: u64,
     written_bytes: u64,
     outcome: Outcome,
@@ -119,7 +122,8 @@ impl Writer {
             balance: is_bounded_exact.then(Balance::default),
             tick,
             next_tick_ns: clock::monotonic_ns(),
-            last_tick_ticks: clock::now(),
+            losses_from: clock::now(),
+            last_error: 0,
             keyframe_at: 0,
             written_bytes: 0,
             outcome: Outcome::default(),
@@ -278,6 +282,11 @@ impl Writer {
             self.recorder.live.give_back(id);
         }
         self.next_tick_ns = clock::monotonic_ns() + self.tick.as_nanos() as u64;
+        if self.failing.is_some() {
+            // What was defined meanwhile was lost: say everything again, and see whether it can be written.
+            self.keyframe();
+            self.flush();
+        }
         let watermark = clock::now();
         self.sweep();
         self.write_notes();
@@ -287,19 +296,13 @@ impl Writer {
         let tick = self.memory.tick(cost);
         self.push(&Record::Tick(tick));
         self.push(&Record::Counters(self.counters()));
-        for loss in self.recorder.losses.take(self.last_tick_ticks, watermark, self.failing.unwrap_or(0)) {
-            self.outcome.lost_allocations += loss.allocations;
-            self.outcome.lost_frees += loss.frees;
-            self.push(&Record::Loss(loss));
+        // While nothing can be written, losses go on adding up.
+        if self.failing.is_none() {
+            self.write_losses(watermark);
         }
         self.push(&Record::Watermark { ticks: watermark });
-        self.last_tick_ticks = watermark;
         if let Some(balance) = &mut self.balance {
             balance.apply();
-        }
-        if self.failing.is_some() {
-            // What was defined meanwhile was lost: say everything again, and write as soon as it is possible.
-            self.keyframe();
         }
         self.flush();
         if self.failing.is_none() && self.output.is_segment_full() {
@@ -307,6 +310,15 @@ impl Writer {
         } else if self.failing.is_none() && self.written_bytes >= self.keyframe_at {
             self.keyframe();
         }
+    }
+
+    fn write_losses(&mut self, until: u64) {
+        for loss in self.recorder.losses.take(self.losses_from, until, self.last_error) {
+            self.outcome.lost_allocations += loss.allocations;
+            self.outcome.lost_frees += loss.frees;
+            self.push(&Record::Loss(loss));
+        }
+        self.losses_from = until;
     }
 
     fn agent_cost(&self) -> AgentCost {
@@ -381,6 +393,7 @@ impl Writer {
     fn failed(&mut self, error: &std::io::Error) {
         let code = error.raw_os_error().unwrap_or(libc::EIO);
         self.failing = Some(code);
+        self.last_error = code;
         self.recorder.writer_stuck.store(true, Ordering::Relaxed);
         self.count_lost();
         let said = format!("{error} ({})", self.output.current().display());
@@ -399,7 +412,7 @@ impl Writer {
         let mut reader = Reader::new();
         reader.feed(&self.buffer);
         reader.end();
-        let cause = plimsoll_format::LossCause::WriteFailed(self.failing.unwrap_or(0));
+        let cause = plimsoll_format::LossCause::WriteFailed(self.last_error);
         while let Some(plimsoll_format::Item::Block(block)) = reader.next_item() {
             for record in block.records().flatten() {
                 let Record::Events(events) = record else { continue };
@@ -470,9 +483,10 @@ impl Writer {
     }
 
     fn finish(mut self, reason: EndReason) {
-        for (thread, totals) in slot::all().filter(|slot| slot.is_used() && !slot.is_agents()).map(|slot| {
-            (slot.thread.load(Ordering::Relaxed), slot.thread_totals())
-        }) {
+        for (thread, totals) in slot::all()
+            .filter(|slot| slot.is_used() && !slot.is_agents())
+            .map(|slot| (slot.thread.load(Ordering::Relaxed), slot.thread_totals()))
+        {
             self.push(&Record::ThreadTotals { thread, ticks: clock::now(), totals });
         }
         self.push(&Record::End(End { ticks: clock::now(), reason, lost_blocks: 0 }));

@@ -155,14 +155,7 @@ fn leftover_segment(base: &Path) -> Option<PathBuf> {
 
 /// `<program>-<UTC start>-<pid>-<random>.plim`
 fn new_name() -> String {
-    let mut time = std::mem::MaybeUninit::<libc::tm>::uninit();
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |now| now.as_secs());
-    let seconds = now as libc::time_t;
-    // SAFETY: gmtime_r fills the whole structure and keeps no pointer.
-    let time = unsafe {
-        libc::gmtime_r(&raw const seconds, time.as_mut_ptr());
-        time.assume_init()
-    };
+    let time = crate::sys::utc_now();
     format!(
         "{}-{:04}{:02}{:02}T{:02}{:02}{:02}Z-{}-{:08x}.plim",
         crate::session::program_name(),
