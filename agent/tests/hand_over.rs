@@ -1,6 +1,6 @@
 //! One address that goes from thread to thread gives no false live block: the order of free and allocation survives.
 //!
-//! 10⁶ hand-overs here; `PLIMSOLL_HAND_OVERS=10000000` for the long run (the result is in `docs/results.md`).
+//! 10⁶ hand-overs here; `PLIMSOLL_HAND_OVERS=10000000` for the long run (results in `agent/docs/results.md`).
 
 mod support;
 

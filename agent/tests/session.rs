@@ -124,6 +124,39 @@ fn a_spike_between_ticks_lies_inside_the_peak_interval() {
     assert!(peak.high_bytes - peak.low_bytes <= 16 << 20, "{peak:?}");
 }
 
+/// A library of glibc's own that nothing here links to comes and goes.
+#[test]
+fn modules_come_and_go() {
+    let _turn = turn();
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("run.plim");
+    let builder = plimsoll::Session::builder().output(&path).exact().tick(Duration::from_millis(20));
+    let session = builder.start().expect("a session");
+    // SAFETY: the name is a C string, and the handle is closed once.
+    unsafe {
+        let library = libc::dlopen(c"libnss_compat.so.2".as_ptr(), libc::RTLD_NOW);
+        assert!(!library.is_null(), "glibc comes with this library");
+        std::thread::sleep(Duration::from_millis(200));
+        libc::dlclose(library);
+    }
+    std::thread::sleep(Duration::from_millis(200));
+    session.finish().expect("written");
+    let capture = read(&path);
+    let modules: Vec<_> = capture
+        .others
+        .iter()
+        .filter_map(|record| match record {
+            Record::Module(module) => Some(module),
+            _ => None,
+        })
+        .collect();
+    let library = modules.iter().find(|module| module.path.contains("libnss_compat")).expect("noticed");
+    assert!(!library.build_id.is_empty() && library.start < library.end);
+    assert!(capture.others.iter().any(|it| matches!(it, Record::ModuleUnloaded { id, .. } if *id == library.id)));
+    let executable = modules.first().expect("the executable");
+    assert_eq!(std::path::Path::new(&executable.path), std::env::current_exe().expect("a path"));
+}
+
 /// A sampled capture that is bounded goes on in segments, each of which opens with the blocks that are live.
 #[test]
 fn segments_state_what_is_live() {
