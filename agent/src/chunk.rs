@@ -71,6 +71,8 @@ pub(crate) struct Part<'a> {
     pub(crate) chunk: u32,
     /// Whether it begins at the chunk's beginning.
     pub(crate) is_first: bool,
+    /// Whether it ends this filling of the chunk: nothing refers to its last state then.
+    pub(crate) is_last: bool,
 }
 
 /// Where the writer stands in each chunk.
@@ -187,7 +189,7 @@ impl Chunk {
         true
     }
 
-    fn part(&self, chunk: u32, from: Swept, to: Swept) -> Part<'_> {
+    fn part(&self, chunk: u32, from: Swept, to: Swept, is_last: bool) -> Part<'_> {
         let length = to.bytes.saturating_sub(from.bytes) as usize;
         // SAFETY: both ends lie within the published part, which is not written any more.
         let packed =
@@ -198,6 +200,7 @@ impl Chunk {
             packed,
             chunk,
             is_first: from.bytes == 0,
+            is_last,
         }
     }
 
@@ -224,7 +227,7 @@ impl ChunkReader {
             let Some((chunk, swept)) = pool.chunks.get(at as usize).zip(self.swept.get_mut(at as usize)) else {
                 continue;
             };
-            let part = chunk.part(at, std::mem::take(swept), chunk.published());
+            let part = chunk.part(at, std::mem::take(swept), chunk.published(), true);
             if part.count > 0 {
                 write(part);
             }
@@ -260,7 +263,7 @@ impl ChunkReader {
             if drained.get(at).copied().unwrap_or(true) {
                 continue;
             }
-            write(chunk.part(at as u32, *swept, to));
+            write(chunk.part(at as u32, *swept, to, false));
             *swept = to;
         }
     }

@@ -154,14 +154,18 @@ impl Writer {
             if self.recorder.live.len() >= THIN_AT {
                 self.thin();
             }
-            if ending.is_some() || clock::monotonic_ns() >= self.next_tick_ns {
+            // A full segment ends with a tick of its own: the bound holds at any rate of events.
+            let is_full = self.failing.is_none() && self.output.is_segment_full();
+            if ending.is_some() || is_full || clock::monotonic_ns() >= self.next_tick_ns {
                 self.tick();
             }
             self.flush();
             if let Some(reason) = ending {
                 return self.finish(reason);
             }
-            self.sleep();
+            if self.failing.is_some() || !self.output.is_segment_full() {
+                self.sleep();
+            }
         }
     }
 
@@ -219,6 +223,7 @@ impl Writer {
         let mut events = unpack(state, part.packed);
         match &mut self.balance {
             Some(balance) => events.by_ref().flatten().for_each(|event| balance.add(event)),
+            None if part.is_last => {}
             None => events.by_ref().for_each(drop),
         }
         *next_state = events.state();

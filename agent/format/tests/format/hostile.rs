@@ -1,6 +1,8 @@
 //! Hostile captures: lengths and counts that lie, unknown kinds and codecs. Nothing panics, nothing large is
 //! allocated, and what stands beside the lie is still read.
 
+use std::time::{Duration, Instant};
+
 use plimsoll_format::{Block, Item, MAX_BLOCK_BYTES, Reader, Record};
 use proptest::prelude::*;
 
@@ -127,6 +129,20 @@ fn the_largest_block_is_read_and_a_larger_one_is_damage() {
         lies[36..40].copy_from_slice(&crc.to_le_bytes());
         assert_eq!(blocks(&lies).len(), 0);
     }
+}
+
+#[test]
+fn headers_that_all_claim_megabytes_take_no_hours() {
+    // 8 MiB of 40-byte headers: 209,715, each of whose claimed payloads would take a CRC over 4 MiB, 0.8 TB together.
+    let mut header = block_with_payload(&[0; 8]);
+    header.truncate(40);
+    header[8..12].copy_from_slice(&(MAX_BLOCK_BYTES as u32).to_le_bytes());
+    header[12..16].copy_from_slice(&(MAX_BLOCK_BYTES as u32).to_le_bytes());
+    let file = header.repeat((8 << 20) / 40);
+    let begin = Instant::now();
+    assert_eq!(blocks(&file).len(), 0);
+    // At most 64 MiB + 16 × 8 MiB = 192 MiB are checked.
+    assert!(begin.elapsed() < Duration::from_secs(30), "{:?}", begin.elapsed());
 }
 
 proptest! {
