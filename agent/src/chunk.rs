@@ -128,7 +128,7 @@ impl ChunkPool {
 
     #[cold]
     fn take_empty(&self, cursor: &ChunkCursor, thread: u32) -> Append {
-        let owner = cursor.owner.get().unwrap_or_else(|| self.owners.fetch_add(1, Ordering::Relaxed) < OWNERS);
+        let owner = cursor.owner.get().unwrap_or_else(|| self.join());
         cursor.owner.set(Some(owner));
         if !owner {
             return Append::NotAnOwner;
@@ -140,6 +140,12 @@ impl ChunkPool {
         cursor.chunk.set(at + 1);
         chunk.active.store(1, Ordering::Release);
         Append::Done
+    }
+
+    /// Whether one more thread may hold chunks.
+    fn join(&self) -> bool {
+        let room = |owners| (owners < OWNERS).then_some(owners + 1);
+        self.owners.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_ok()
     }
 
     /// Sends the cursor's chunk to the writer: it is full, or its thread ends.
@@ -158,6 +164,11 @@ impl ChunkPool {
         if cursor.owner.take() == Some(true) {
             self.owners.fetch_sub(1, Ordering::Relaxed);
         }
+    }
+
+    /// Whether a full chunk waits for the writer.
+    pub(crate) fn has_full(&self) -> bool {
+        !self.full.1.is_empty()
     }
 
     /// Bytes touched at most.
@@ -220,17 +231,16 @@ impl ChunkReader {
         ChunkReader { swept: vec![Swept::default(); CHUNKS] }
     }
 
-    /// Gives `write` the rest of every full chunk and sends the chunk back empty. Returns how many there were.
+    /// Gives `write` the rest of every chunk that is full now (it may be nothing) and sends the chunk back empty.
+    /// Chunks that are filled meanwhile wait for the next call. Returns how many there were.
     pub(crate) fn drain(&mut self, pool: &ChunkPool, mut write: impl FnMut(Part<'_>)) -> usize {
         let mut drained = 0;
-        while let Ok(at) = pool.full.1.try_recv() {
+        for _ in 0..pool.full.1.len() {
+            let Ok(at) = pool.full.1.try_recv() else { break };
             let Some((chunk, swept)) = pool.chunks.get(at as usize).zip(self.swept.get_mut(at as usize)) else {
                 continue;
             };
-            let part = chunk.part(at, std::mem::take(swept), chunk.published(), true);
-            if part.count > 0 {
-                write(part);
-            }
+            write(chunk.part(at, std::mem::take(swept), chunk.published(), true));
             chunk.active.store(0, Ordering::Relaxed);
             chunk.published.store(0, Ordering::Release);
             let _ = pool.empty.0.try_send(at);
@@ -249,8 +259,7 @@ impl ChunkReader {
             .iter()
             .map(|chunk| (chunk.active.load(Ordering::Acquire) == 1).then(|| chunk.published()))
             .collect();
-        // A chunk that is drained now goes back empty and may be taken again at once: by nobody we would misread,
-        // since its swept length is reset and compared with what was seen only while it is the same filling.
+        // A chunk that is drained now goes back empty and may be taken again at once, so what was seen of it is void.
         let mut drained = vec![false; seen.len()];
         self.drain(pool, |part| {
             if let Some(drained) = drained.get_mut(part.chunk as usize) {
@@ -314,6 +323,38 @@ mod tests {
         pool.leave(1, &cursor);
         reader.sweep(&pool, &mut take);
         assert_eq!(got, (0..100_000).map(event).collect::<Vec<_>>());
+    }
+
+    /// A chunk that was swept to its end, and handed over before anything was added, must not be written again, and
+    /// its next filling must arrive whole.
+    #[test]
+    fn a_chunk_handed_over_after_a_sweep_starts_anew() {
+        let pool = ChunkPool::map().expect("memory");
+        let mut reader = ChunkReader::new();
+        let count = |reader: &mut ChunkReader| {
+            let mut events = 0;
+            reader.sweep(&pool, |part| events += part.count);
+            events
+        };
+        for _ in 0..2 * CHUNKS {
+            let cursor = ChunkCursor::default();
+            (0..10).for_each(|number| assert_eq!(pool.append(1, &cursor, &event(number)), Append::Done));
+            assert_eq!(count(&mut reader), 10);
+            pool.leave(1, &cursor);
+            assert_eq!(count(&mut reader), 0);
+        }
+    }
+
+    #[test]
+    fn threads_that_left_make_room_for_others() {
+        let pool = ChunkPool::map().expect("memory");
+        let mut reader = ChunkReader::new();
+        let cursors: Vec<_> = (0..300).map(|_| ChunkCursor::default()).collect();
+        let owners = cursors.iter().filter(|cursor| pool.append(1, cursor, &event(1)) == Append::Done).count();
+        assert_eq!(owners, OWNERS as usize);
+        cursors.iter().for_each(|cursor| pool.leave(1, cursor));
+        reader.drain(&pool, |_| {});
+        assert_eq!(pool.append(1, &ChunkCursor::default(), &event(1)), Append::Done);
     }
 
     #[test]

@@ -88,7 +88,7 @@ pub(crate) fn realloc_failed(address: *mut u8, retired: &Retired) {
 fn slow_alloc(slot: &Slot, address: usize, size: usize, kind: EventKind) {
     let registers = Registers::here();
     let entered = enter(slot, |slot| {
-        if slot.publish_due() {
+        if !slot.is_agents() && slot.publish_due() {
             slot.publish();
         }
         if let Some(recorder) = recorder::current().filter(|_| !slot.is_agents()) {
@@ -96,7 +96,7 @@ fn slow_alloc(slot: &Slot, address: usize, size: usize, kind: EventKind) {
         }
     });
     if !entered {
-        nested(|recorder| recorder.losses.alloc(LossCause::Reentered, size as u64));
+        nested(false, |recorder| recorder.losses.alloc(LossCause::Reentered, size as u64));
     }
 }
 
@@ -104,7 +104,7 @@ fn slow_alloc(slot: &Slot, address: usize, size: usize, kind: EventKind) {
 #[inline(never)]
 fn slow_free(slot: &Slot, address: usize, size: usize) {
     let entered = enter(slot, |slot| {
-        if slot.publish_due() {
+        if !slot.is_agents() && slot.publish_due() {
             slot.publish();
         }
         if let Some(recorder) = recorder::current() {
@@ -112,7 +112,8 @@ fn slow_free(slot: &Slot, address: usize, size: usize) {
         }
     });
     if !entered {
-        nested(|recorder| recorder.losses.free(LossCause::Reentered, size as u64));
+        let sampled = filter::may_be_sampled(address);
+        nested(sampled, |recorder| recorder.losses.free(LossCause::Reentered, size as u64));
     }
 }
 
@@ -121,9 +122,13 @@ fn slow_free(slot: &Slot, address: usize, size: usize) {
 fn retire(address: usize, size: usize) -> Option<Retired> {
     let slot = own_slot()?;
     let mut retired = None;
-    enter(slot, |slot| {
+    let entered = enter(slot, |slot| {
         retired = recorder::current().and_then(|recorder| recorder.free(slot, address, size, EventKind::ReallocFree));
     });
+    if !entered {
+        let sampled = filter::may_be_sampled(address);
+        nested(sampled, |recorder| recorder.losses.free(LossCause::Reentered, size as u64));
+    }
     retired
 }
 
@@ -144,10 +149,10 @@ fn enter(slot: &Slot, work: impl FnOnce(&Slot)) -> bool {
     true
 }
 
-/// Counts an event that a busy slot could not take; only exact mode misses anything then.
-fn nested(count: impl FnOnce(&recorder::Recorder)) {
+/// Counts an event that a busy slot could not take: every one in exact mode, and frees that may be a sample's.
+fn nested(may_be_sampled: bool, count: impl FnOnce(&recorder::Recorder)) {
     // The interrupted hook below on this very thread keeps the recorder alive.
-    if let Some(recorder) = recorder::current().filter(|recorder| recorder.mode == plimsoll_format::Mode::Exact) {
+    if let Some(recorder) = recorder::current().filter(|it| may_be_sampled || it.mode == plimsoll_format::Mode::Exact) {
         count(recorder);
     }
 }

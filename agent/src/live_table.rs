@@ -218,21 +218,22 @@ impl LiveTable {
         })
     }
 
-    /// Doubles the interval of every sample that `keep` accepts and takes the others out. Returns the addresses kept,
-    /// and those dropped with their entries, which the caller gives back once no hook can still be looking at them.
-    pub(crate) fn thin(&self, mut keep: impl FnMut(&Sample) -> bool) -> (Vec<u64>, Vec<(u64, u32)>) {
+    /// Raises every sample that `keep` accepts to `doublings` and takes the others out; samples that are there already
+    /// are left alone. Returns the addresses kept, and those dropped with their entries, which the caller gives back
+    /// once no hook can still be looking at them.
+    pub(crate) fn thin(&self, doublings: u8, mut keep: impl FnMut(&Sample) -> bool) -> (Vec<u64>, Vec<(u64, u32)>) {
         let (mut kept, mut dropped) = (Vec::new(), Vec::new());
         for position in self.index.iter() {
             let key = position.load(Ordering::Acquire);
             let Some(entry) = self.entry(key & 0xFFFF) else { continue };
             let sample = entry.load();
-            if position.load(Ordering::Acquire) != key {
+            if position.load(Ordering::Acquire) != key || sample.doublings >= doublings {
                 continue;
             }
             if keep(&sample) {
                 let address = sample.address as u64;
                 let word = address & LOW_48 | u64::from(sample.doublings) << 48;
-                let raised = address & LOW_48 | u64::from(sample.doublings.saturating_add(1)) << 48;
+                let raised = address & LOW_48 | u64::from(doublings) << 48;
                 if entry.address.compare_exchange(word, raised, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
                     kept.push(address);
                 }
@@ -291,10 +292,11 @@ mod tests {
     fn thinning_doubles_the_kept_and_forgets_the_dropped() {
         let table = LiveTable::map().expect("memory");
         (0..100).for_each(|n| assert!(table.insert(&sample(0x1000 + n * 16, n as u64))));
-        let (kept, dropped) = table.thin(|sample| sample.size % 2 == 0);
+        let (kept, dropped) = table.thin(2, |sample| sample.size % 2 == 0);
         assert_eq!((kept.len(), dropped.len(), table.len()), (50, 50, 50));
         dropped.iter().for_each(|(_, id)| table.give_back(*id));
         assert!(table.samples().all(|sample| sample.doublings == 2));
+        assert_eq!(table.thin(2, |_| false), (vec![], vec![]), "what is at the interval already stays");
         assert_eq!(table.remove(0x1010), None);
         assert!(table.remove(0x1020).is_some());
     }

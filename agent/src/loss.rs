@@ -54,6 +54,15 @@ impl Losses {
         }
     }
 
+    /// Counts again what was taken and could not be written.
+    pub(crate) fn put_back(&self, loss: &Loss) {
+        let counts = self.counts(loss.cause);
+        counts.allocations.fetch_add(loss.allocations, Ordering::Relaxed);
+        counts.bytes.fetch_add(loss.bytes, Ordering::Relaxed);
+        counts.frees.fetch_add(loss.frees, Ordering::Relaxed);
+        counts.freed_bytes.fetch_add(loss.freed_bytes, Ordering::Relaxed);
+    }
+
     /// Takes what was counted since the last call, as records for the time between two moments.
     pub(crate) fn take(&self, from_ticks: u64, to_ticks: u64, write_error: i32) -> Vec<Loss> {
         let causes = [

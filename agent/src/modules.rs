@@ -109,10 +109,10 @@ unsafe extern "C" fn collect(info: *mut libc::dl_phdr_info, _size: usize, data: 
     0
 }
 
-/// Libraries that no program unloads: everything else links to them.
+/// What no program unloads: libc and the loader, which the executable itself needs, and the kernel's own.
 fn is_permanent(path: &str) -> bool {
     let file = path.rsplit('/').next().unwrap_or_default();
-    ["libc.so", "libm.so", "ld-linux", "libgcc_s", "libpthread", "linux-vdso"].iter().any(|name| file.starts_with(name))
+    matches!(file, "libc.so.6" | "ld-linux-x86-64.so.2" | "ld-linux-aarch64.so.1" | "linux-vdso.so.1")
 }
 
 fn describe(bias: u64, headers: &[libc::Elf64_Phdr], path: String, may_unload: bool) -> Option<LoadedModule> {

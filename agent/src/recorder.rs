@@ -165,11 +165,9 @@ impl Recorder {
                 doublings,
             };
             self.rearm(slot);
-            if !self.live.insert(&sample) {
-                self.losses.alloc(LossCause::LiveTableFull, size as u64);
+            if !self.keep(&sample) {
                 return;
             }
-            filter::insert(address);
         }
         self.send(slot, &event);
     }
@@ -194,14 +192,23 @@ impl Recorder {
         if retired.session != self.session {
             return;
         }
-        if let Some(sample) = &retired.sample {
-            if !self.live.insert(sample) {
-                self.losses.alloc(LossCause::LiveTableFull, sample.size);
-                return;
-            }
-            filter::insert(address);
+        if retired.sample.is_some_and(|sample| !self.keep(&sample)) {
+            return;
         }
         self.send(slot, &self.short_event(slot, address, 0, EventKind::ReallocUndo));
+    }
+
+    /// Puts a sample into the table; counts it as lost, and gives false, when that is full.
+    ///
+    /// The filter comes first: the writer may thin the sample away, and take it out of the filter, at any moment after.
+    fn keep(&self, sample: &Sample) -> bool {
+        filter::insert(sample.address);
+        let kept = self.live.insert(sample);
+        if !kept {
+            filter::remove(sample.address);
+            self.losses.alloc(LossCause::LiveTableFull, sample.size);
+        }
+        kept
     }
 
     fn short_event(&self, slot: &Slot, address: usize, size: usize, kind: EventKind) -> Event {
@@ -253,15 +260,7 @@ impl Recorder {
 
     /// Walks the stack and gives its node; an outer one when the table is full, 0 when nothing is known.
     fn stack(&self, slot: &Slot, size: u64, registers: Registers) -> u32 {
-        let stack_end = match slot.stack_end.load(Ordering::Relaxed) {
-            0 => {
-                let end = sys::stack_bounds().map_or(1, |(_, end)| end);
-                slot.stack_end.store(end, Ordering::Relaxed);
-                end
-            }
-            known => known,
-        };
-        self.unwinders.walk(registers, stack_end, |frames, outcome| {
+        self.unwinders.walk(registers, slot.stack(), |frames, outcome| {
             let mut node = match outcome {
                 Outcome::Complete => Some(0),
                 Outcome::Truncated => self.stacks.child(0, StackNode::TRUNCATED),
@@ -345,7 +344,10 @@ impl Recorder {
             ticks: clock::now(),
             totals: slot.thread_totals(),
         };
-        let _ = self.thread_ends.0.try_send(end);
+        // When even the woken writer is late, the thread loses its name and its own totals, and nothing else.
+        if self.thread_ends.0.try_send(end).is_err() || self.thread_ends.0.len() > THREAD_ENDS / 2 {
+            self.wake_writer();
+        }
     }
 }
 

@@ -31,6 +31,8 @@ use crate::recorder::{self, Recorder};
 use crate::writer::{Outcome, Output, Shared, Writer, lock};
 use crate::{clock, filter, modules, slot, sys, unwind, watcher};
 
+/// Characters kept of a marker's name.
+const LONGEST_MARKER: usize = 1024;
 /// Longest waits for the writer at the end: when asked to finish, and when the process exits.
 const FINISH_WAIT: Duration = Duration::from_secs(10);
 const EXIT_WAIT: Duration = Duration::from_secs(1);
@@ -164,7 +166,8 @@ impl Session {
     /// Puts a named moment into the capture; views accept its name as a time.
     pub fn mark(&self, name: &str) {
         self.with_running(|running| {
-            lock(&running.shared.notes).push(Record::Marker { ticks: clock::now(), name: name.to_owned() });
+            let name = name.chars().take(LONGEST_MARKER).collect();
+            lock(&running.shared.notes).push(Record::Marker { ticks: clock::now(), name });
         });
     }
 
@@ -454,6 +457,7 @@ fn at_process_events() {
     }
     extern "C" fn in_child() {
         recorder::abandon();
+        slot::forget_other_threads();
     }
     ONCE.call_once(|| {
         sys::at_exit(on_exit);
@@ -470,7 +474,5 @@ pub(crate) fn program_name() -> String {
 
 /// One line on standard error, if there is one.
 pub(crate) fn say(line: &str) {
-    use std::io::Write;
-    let line = format!("plimsoll: {line}\n");
-    let _ = std::io::stderr().write_all(line.as_bytes());
+    sys::write_to_stderr(format!("plimsoll: {line}\n").as_bytes());
 }

@@ -66,8 +66,9 @@ pub(crate) struct Slot {
     pub(crate) sample_bytes: AtomicU64,
     /// Exact mode: the chunk under way. Only its thread touches it, and only while `busy`.
     pub(crate) cursor: ChunkCursor,
-    /// Highest address of the thread's stack, 0 before it was asked for, 1 when unknown.
-    pub(crate) stack_end: AtomicUsize,
+    /// The thread's stack: lowest address and end; the end is 0 before it was asked for, 1 when unknown.
+    stack_start: AtomicUsize,
+    stack_end: AtomicUsize,
 
     /// Counters when the present thread got the slot.
     base: [AtomicU64; 5],
@@ -178,8 +179,9 @@ impl Slot {
         let (stop, stop_freed) = match recorder.map(|recorder| recorder.mode) {
             None => (publish, self.publish_freed_bytes.load(Ordering::Relaxed)),
             Some(Mode::Exact) => (0, 0),
+            // Not armed yet: the next allocation is to arm the sampler; frees need no look but the filter's.
             Some(Mode::Sampled) if self.session.load(Ordering::Relaxed) != recorder.map_or(0, |it| it.session) => {
-                (0, 0)
+                (0, self.publish_freed_bytes.load(Ordering::Relaxed))
             }
             Some(Mode::Sampled) => {
                 let next = self.sample_bytes.load(Ordering::Relaxed).min(publish);
@@ -250,6 +252,16 @@ impl Slot {
         }
     }
 
+    /// Bounds of the thread's own stack, empty when the system does not tell them.
+    pub(crate) fn stack(&self) -> std::ops::Range<usize> {
+        if self.stack_end.load(Ordering::Relaxed) == 0 {
+            let (start, end) = crate::sys::stack_bounds().unwrap_or((1, 1));
+            self.stack_start.store(start, Ordering::Relaxed);
+            self.stack_end.store(end, Ordering::Relaxed);
+        }
+        self.stack_start.load(Ordering::Relaxed)..self.stack_end.load(Ordering::Relaxed)
+    }
+
     /// Whether this slot counts for the agent.
     pub(crate) fn is_agents(&self) -> bool {
         self.is_agent.load(Ordering::Relaxed)
@@ -279,7 +291,9 @@ impl Slot {
         let stop = if self.is_agents() { u64::MAX } else { 0 };
         self.stop_bytes.store(stop, Ordering::Relaxed);
         self.stop_freed_bytes.store(stop, Ordering::Relaxed);
-        self.thread.store(NEXT_THREAD.fetch_add(1, Ordering::Relaxed), Ordering::Release);
+        // Work of the agent's on a program's thread opens a slot each time: it must not use ids up.
+        let thread = if self.is_agents() { 0 } else { NEXT_THREAD.fetch_add(1, Ordering::Relaxed) };
+        self.thread.store(thread, Ordering::Release);
     }
 
     /// Gives the slot up. The caller has published and handed over whatever the thread held.
@@ -360,6 +374,19 @@ fn add_slab(entry: &AtomicPtr<Slot>) -> Option<()> {
         std::mem::forget(arena);
     }
     Some(())
+}
+
+/// In a forked child: the other threads are not here, and what their hooks were at will never end.
+pub(crate) fn forget_other_threads() {
+    let own = current();
+    for slot in all().filter(|slot| !own.is_some_and(|own| std::ptr::eq(own, *slot))) {
+        slot.busy.store(false, Ordering::Relaxed);
+        slot.state.store(FREE, Ordering::Release);
+    }
+    IN_USE.store(u32::from(own.is_some()), Ordering::Relaxed);
+    if let Some(own) = own {
+        own.os_thread.store(crate::sys::thread_id(), Ordering::Relaxed);
+    }
 }
 
 /// Bytes of slots that were touched.

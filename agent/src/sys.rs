@@ -57,12 +57,16 @@ pub(crate) fn futex_wake(word: &AtomicU32) {
     }
 }
 
-/// Sleeps without touching any lock of the standard library.
+/// Sleeps without touching any lock of the standard library, and without being a point of cancellation, which would
+/// unwind out of a hook.
 pub(crate) fn sleep(duration: Duration) {
     let request =
         libc::timespec { tv_sec: duration.as_secs() as libc::time_t, tv_nsec: i64::from(duration.subsec_nanos()) };
+    let no_remainder = std::ptr::null_mut::<libc::timespec>();
     // SAFETY: `request` outlives the call; the remaining time is not asked for.
-    unsafe { libc::nanosleep(&raw const request, std::ptr::null_mut()) };
+    unsafe {
+        libc::syscall(libc::SYS_clock_nanosleep, libc::CLOCK_MONOTONIC, 0, &raw const request, no_remainder);
+    }
 }
 
 /// Makes every other thread of the process pass a full memory barrier before this returns, so that hooks need none.
@@ -174,5 +178,17 @@ pub(crate) fn utc_now() -> libc::tm {
     unsafe {
         libc::gmtime_r(&raw const seconds, time.as_mut_ptr());
         time.assume_init()
+    }
+}
+
+/// Writes to standard error if that takes anything now. Past the standard library, whose lock a thread that is stuck
+/// in a full pipe may hold.
+pub(crate) fn write_to_stderr(text: &[u8]) {
+    let mut ready = libc::pollfd { fd: libc::STDERR_FILENO, events: libc::POLLOUT, revents: 0 };
+    // SAFETY: both calls only use what they are given for as long as they run.
+    unsafe {
+        if libc::poll(&raw mut ready, 1, 0) == 1 && ready.revents & libc::POLLOUT != 0 {
+            libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), text.len());
+        }
     }
 }

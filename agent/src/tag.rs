@@ -43,17 +43,16 @@ impl Drop for Tag {
 
 /// The id of `name`, 0 when there are too many.
 pub(crate) fn id(name: &str) -> u32 {
-    agent_side::run(|| {
-        let mut names = NAMES.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let known = names.iter().position(|known| known == name);
-        let position = known.or_else(|| {
-            (names.len() < MAX_TAGS).then(|| {
-                names.push(name.to_owned());
-                names.len() - 1
-            })
-        });
-        position.map_or(0, |position| position as u32 + 1)
-    })
+    let mut names = NAMES.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    // Looking up allocates nothing; only a new name is the agent's work.
+    let known = names.iter().position(|known| known == name);
+    let position = known.or_else(|| {
+        (names.len() < MAX_TAGS).then(|| {
+            agent_side::run(|| names.push(name.to_owned()));
+            names.len() - 1
+        })
+    });
+    position.map_or(0, |position| position as u32 + 1)
 }
 
 /// Names with ids above `after`, in order.

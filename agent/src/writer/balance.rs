@@ -6,8 +6,11 @@ use std::collections::HashMap;
 
 use plimsoll_format::{Event, EventKind, LiveBlock};
 
+/// Waiting events that make a tick come early; 64 bytes each.
+const MANY: usize = 1 << 20;
+
 /// See the module's description.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub(super) struct Balance {
     live: HashMap<u64, LiveBlock>,
     /// Old blocks of reallocations that have not succeeded or failed yet, by thread.
@@ -22,13 +25,19 @@ impl Balance {
         self.pending.push(event);
     }
 
-    /// Applies what was added, in the order of time.
-    pub(super) fn apply(&mut self) {
+    /// Applies what was added and is not newer than `until`, in the order of time. Later events wait: one of another
+    /// thread that belongs before them may still be on its way.
+    pub(super) fn apply(&mut self, until: u64) {
         let mut events = std::mem::take(&mut self.pending);
         events.sort_by_key(|event| event.ticks);
-        events.iter().for_each(|event| self.step(event));
-        events.clear();
+        let due = events.partition_point(|event| event.ticks <= until);
+        events.drain(..due).for_each(|event| self.step(&event));
         self.pending = events;
+    }
+
+    /// Whether so many events wait that a tick should come early.
+    pub(super) fn is_large(&self) -> bool {
+        self.pending.len() > MANY
     }
 
     fn step(&mut self, event: &Event) {
@@ -58,8 +67,10 @@ impl Balance {
         self.live.insert(event.address, block);
     }
 
-    /// The blocks that are live after the last [`Balance::apply`].
-    pub(super) fn live(&self) -> impl Iterator<Item = LiveBlock> {
-        self.live.values().copied()
+    /// The blocks that are live after everything that was added.
+    pub(super) fn live(&self) -> Vec<LiveBlock> {
+        let mut now = self.clone();
+        now.apply(u64::MAX);
+        now.live.into_values().collect()
     }
 }

@@ -35,8 +35,10 @@ impl Definitions {
     /// Everything that is still needed.
     pub(super) fn all(&mut self, recorder: &Recorder, shared: &Shared) -> Vec<Record> {
         let mut modules = lock(&shared.modules);
-        modules.news.clear();
-        let mut records = modules.all();
+        // That a module has gone must still be said, and before the one that took its place.
+        let mut records = std::mem::take(&mut modules.news);
+        records.retain(|record| matches!(record, Record::ModuleUnloaded { .. }));
+        records.extend(modules.all());
         drop(modules);
         (self.nodes, self.tags) = (1, 0);
         self.unready.clear();

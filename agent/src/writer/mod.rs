@@ -37,6 +37,8 @@ const BLOCK_BYTES: usize = 256 << 10;
 const KEYFRAME_BYTES: u64 = 4 << 20;
 /// Events taken from the ring before other work gets its turn.
 const RING_BATCH: usize = 64 << 10;
+/// Records kept for later while writes fail.
+const MOST_UNSAID: usize = 16 << 10;
 /// Live blocks in one record.
 const LIVE_BATCH: usize = 4096;
 
@@ -90,9 +92,14 @@ pub(crate) struct Writer {
     keyframe_at: u64,
     written_bytes: u64,
     outcome: Outcome,
-    /// Entries that thinning took out since the last tick. A hook may still be looking at one for as long as it may
-    /// wait, so they become available a tick later.
+    /// Entries that thinning took out. A hook that ran then may still be looking at one.
     thinned_out: Vec<u32>,
+    /// Threads whose hooks ran when those entries were taken out, and have not been seen to return since.
+    thinned_before: Vec<&'static slot::Slot>,
+    last_watermark: u64,
+    /// What could not be written and comes in no keyframe; and whether a segment lacks its live blocks.
+    unsaid: Vec<Record>,
+    owes_live_blocks: bool,
     /// Error number of the last failed write, while nothing has been written since.
     failing: Option<i32>,
     said: bool,
@@ -128,6 +135,10 @@ impl Writer {
             written_bytes: 0,
             outcome: Outcome::default(),
             thinned_out: Vec::new(),
+            thinned_before: Vec::new(),
+            last_watermark: 0,
+            unsaid: Vec::new(),
+            owes_live_blocks: false,
             failing: None,
             said: false,
         };
@@ -148,22 +159,25 @@ impl Writer {
 
     /// The thread's whole life.
     pub(crate) fn run(mut self) {
+        let _leaves_an_outcome = LeavesAnOutcome(self.shared.clone());
         loop {
             let ending = lock(&self.shared.ending).clone();
-            self.take_events();
+            let had_work = self.take_events();
+            self.give_back_thinned();
             if self.recorder.live.len() >= THIN_AT {
                 self.thin();
             }
             // A full segment ends with a tick of its own: the bound holds at any rate of events.
             let is_full = self.failing.is_none() && self.output.is_segment_full();
-            if ending.is_some() || is_full || clock::monotonic_ns() >= self.next_tick_ns {
+            let is_behind = self.balance.as_ref().is_some_and(Balance::is_large);
+            if ending.is_some() || is_full || is_behind || clock::monotonic_ns() >= self.next_tick_ns {
                 self.tick();
             }
             self.flush();
             if let Some(reason) = ending {
                 return self.finish(reason);
             }
-            if self.failing.is_some() || !self.output.is_segment_full() {
+            if !had_work && self.thinned_out.is_empty() {
                 self.sleep();
             }
         }
@@ -174,8 +188,8 @@ impl Writer {
         let call = recorder.writer_call.load(Ordering::Acquire);
         recorder.writer_asleep.store(true, Ordering::Release);
         let due = self.next_tick_ns.saturating_sub(clock::monotonic_ns());
-        // A request to end may have come between the check and here: its wake changes `writer_call`.
-        if lock(&self.shared.ending).is_none() {
+        // Neither a full ring nor a request to end may have come between the last look and here.
+        if lock(&self.shared.ending).is_none() && !recorder.ring.is_half_full() && !recorder.chunks.has_full() {
             sys::futex_wait(&recorder.writer_call, call, Duration::from_nanos(due.max(1)));
         }
         recorder.writer_asleep.store(false, Ordering::Release);
@@ -185,7 +199,9 @@ impl Writer {
 
     /// Takes what hooks have sent. New stack nodes are written before and after: an event's nodes exist before the
     /// event is sent, so that they stand in the same write.
-    fn take_events(&mut self) {
+    ///
+    /// True when chunks were taken: there may be more by now.
+    fn take_events(&mut self) -> bool {
         self.define();
         let mut chunks = std::mem::replace(&mut self.chunks, ChunkReader::new());
         let recorder = self.recorder;
@@ -197,6 +213,7 @@ impl Writer {
         }
         self.write_notes();
         self.define();
+        drained > 0
     }
 
     fn define(&mut self) {
@@ -283,14 +300,9 @@ impl Writer {
     // ---- ticks ----
 
     fn tick(&mut self) {
-        for id in std::mem::take(&mut self.thinned_out) {
-            self.recorder.live.give_back(id);
-        }
         self.next_tick_ns = clock::monotonic_ns() + self.tick.as_nanos() as u64;
         if self.failing.is_some() {
-            // What was defined meanwhile was lost: say everything again, and see whether it can be written.
-            self.keyframe();
-            self.flush();
+            self.recover();
         }
         let watermark = clock::now();
         self.sweep();
@@ -307,11 +319,12 @@ impl Writer {
         }
         self.push(&Record::Watermark { ticks: watermark });
         if let Some(balance) = &mut self.balance {
-            balance.apply();
+            balance.apply(self.last_watermark);
         }
+        self.last_watermark = watermark;
         self.flush();
         if self.failing.is_none() && self.output.is_segment_full() {
-            self.rotate(watermark);
+            self.rotate();
         } else if self.failing.is_none() && self.written_bytes >= self.keyframe_at {
             self.keyframe();
         }
@@ -377,20 +390,51 @@ impl Writer {
 
     // ---- the file ----
 
-    /// Writes what is finished and what is not.
+    /// Writes what is finished and what is not. While writes fail nothing is tried here, but at each tick.
     fn flush(&mut self) {
         self.blocks.finish(&mut self.buffer);
         if self.buffer.is_empty() {
             return;
         }
+        if self.failing.is_some() {
+            self.salvage(true);
+        } else {
+            match self.output.append(&self.buffer) {
+                Ok(()) => self.written_bytes += self.buffer.len() as u64,
+                Err(error) => {
+                    self.failed(&error);
+                    self.salvage(true);
+                }
+            }
+        }
+        self.buffer.clear();
+    }
+
+    /// Tries to go on after a failure: with everything that was defined, as the definitions since may be lost, and with
+    /// what was left unsaid.
+    fn recover(&mut self) {
+        self.flush();
+        self.keyframe();
+        for record in self.unsaid.clone() {
+            self.push(&record);
+        }
+        if self.owes_live_blocks {
+            self.push_live_blocks();
+        }
+        self.write_losses(clock::now());
+        self.blocks.finish(&mut self.buffer);
         match self.output.append(&self.buffer) {
             Ok(()) => {
                 self.written_bytes += self.buffer.len() as u64;
-                if self.failing.take().is_some() {
-                    self.recorder.writer_stuck.store(false, Ordering::Relaxed);
-                }
+                self.failing = None;
+                self.owes_live_blocks = false;
+                self.unsaid.clear();
+                self.recorder.writer_stuck.store(false, Ordering::Relaxed);
             }
-            Err(error) => self.failed(&error),
+            Err(error) => {
+                self.failed(&error);
+                self.salvage(false);
+            }
         }
         self.buffer.clear();
     }
@@ -400,7 +444,6 @@ impl Writer {
         self.failing = Some(code);
         self.last_error = code;
         self.recorder.writer_stuck.store(true, Ordering::Relaxed);
-        self.count_lost();
         let said = format!("{error} ({})", self.output.current().display());
         if !self.said {
             self.said = true;
@@ -412,42 +455,56 @@ impl Writer {
         self.outcome.write_error = Some(said);
     }
 
-    /// Counts the events of a buffer that could not be written.
-    fn count_lost(&mut self) {
+    /// Goes through a buffer that could not be written: counts its events as lost, and keeps what must still be said
+    /// (unless that is where it came from).
+    fn salvage(&mut self, keep_unsaid: bool) {
         let mut reader = Reader::new();
         reader.feed(&self.buffer);
         reader.end();
+        let losses = &self.recorder.losses;
         let cause = plimsoll_format::LossCause::WriteFailed(self.last_error);
         while let Some(plimsoll_format::Item::Block(block)) = reader.next_item() {
             for record in block.records().flatten() {
-                let Record::Events(events) = record else { continue };
-                let lost = unpack(events.state, &events.packed).flatten();
-                lost.for_each(|event: Event| self.recorder.losses.event(cause, &event));
+                match record {
+                    Record::Events(events) => {
+                        let lost = unpack(events.state, &events.packed).flatten();
+                        lost.for_each(|event: Event| losses.event(cause, &event));
+                    }
+                    Record::Loss(loss) => losses.put_back(&loss),
+                    Record::LiveBlocks(_) => self.owes_live_blocks = true,
+                    record if keep_unsaid && must_be_said(&record) && self.unsaid.len() < MOST_UNSAID => {
+                        self.unsaid.push(record);
+                    }
+                    _ => {}
+                }
             }
         }
     }
 
     /// Goes on in a new segment, which says everything that is needed to read it alone.
-    fn rotate(&mut self, watermark: u64) {
+    fn rotate(&mut self) {
         if let Err(error) = self.output.next_segment() {
             return self.failed(&error);
         }
         self.keyframe();
         self.push(&Record::Counters(self.counters()));
-        let live: Vec<LiveBlock> = match &self.balance {
-            Some(balance) => balance.live().collect(),
-            None => self.live_samples(watermark),
-        };
-        for blocks in live.chunks(LIVE_BATCH) {
-            self.push(&Record::LiveBlocks(blocks.to_vec()));
-        }
+        self.push_live_blocks();
         self.flush();
         self.output.segment_opened();
     }
 
-    fn live_samples(&self, watermark: u64) -> Vec<LiveBlock> {
+    fn push_live_blocks(&mut self) {
+        let live = self.balance.as_ref().map_or_else(|| self.live_samples(), Balance::live);
+        for blocks in live.chunks(LIVE_BATCH) {
+            self.push(&Record::LiveBlocks(blocks.to_vec()));
+        }
+    }
+
+    /// All live samples, also those whose allocation follows in the new segment: address and time tell that they are
+    /// one and the same.
+    fn live_samples(&self) -> Vec<LiveBlock> {
         let recorder = self.recorder;
-        let samples = recorder.live.samples().filter(|sample| sample.ticks <= watermark);
+        let samples = recorder.live.samples();
         samples
             .map(|sample| LiveBlock {
                 address: sample.address as u64,
@@ -465,12 +522,12 @@ impl Writer {
     fn thin(&mut self) {
         let recorder = self.recorder;
         let from = recorder.interval();
-        let doublings = recorder.doublings.fetch_add(1, Ordering::Relaxed) as u8;
+        let doublings = recorder.doublings.fetch_add(1, Ordering::Relaxed) as u8 + 1;
         let to = recorder.interval();
         let mut random = Random::new(recorder.seed ^ clock::now());
-        let (kept, dropped) = recorder.live.thin(|sample| {
-            // A sample whose gap was drawn at another interval keeps its own; there are few.
-            sample.doublings != doublings || random.uniform() <= keep_probability(sample.size, from, to)
+        let (kept, dropped) = recorder.live.thin(doublings, |sample| {
+            let own = recorder.interval_after(sample.doublings);
+            random.uniform() <= keep_probability(sample.size, own, to)
         });
         for (address, _) in &dropped {
             crate::filter::remove(*address as usize);
@@ -485,6 +542,18 @@ impl Writer {
             dropped: dropped.iter().map(|(address, _)| *address).collect(),
         }));
         self.thinned_out.extend(dropped.iter().map(|(_, id)| *id));
+        sys::barrier_on_all_threads();
+        self.thinned_before = slot::all().filter(|slot| slot.busy.load(Ordering::Acquire)).collect();
+    }
+
+    /// Makes the entries of thinned samples available once every hook of that time has been seen to return.
+    fn give_back_thinned(&mut self) {
+        self.thinned_before.retain(|slot| slot.busy.load(Ordering::Acquire));
+        if self.thinned_before.is_empty() {
+            for id in std::mem::take(&mut self.thinned_out) {
+                self.recorder.live.give_back(id);
+            }
+        }
     }
 
     fn finish(mut self, reason: EndReason) {
@@ -498,6 +567,32 @@ impl Writer {
         self.flush();
         self.outcome.written_bytes = self.written_bytes;
         *lock(&self.shared.outcome) = Some(std::mem::take(&mut self.outcome));
+    }
+}
+
+/// Whether a record that was not written must come later, as no keyframe has it.
+fn must_be_said(record: &Record) -> bool {
+    matches!(
+        record,
+        Record::Thinning(_)
+            | Record::Phase { .. }
+            | Record::Marker { .. }
+            | Record::Thread(_)
+            | Record::ThreadEnd { .. }
+            | Record::ThreadTotals { .. }
+            | Record::ModuleUnloaded { .. }
+    )
+}
+
+/// Whatever ends the writer, even a bug, whoever waits for it learns of it.
+struct LeavesAnOutcome(Arc<Shared>);
+
+impl Drop for LeavesAnOutcome {
+    fn drop(&mut self) {
+        lock(&self.0.outcome).get_or_insert_with(|| Outcome {
+            write_error: Some("the writer stopped by itself, which is a bug in plimsoll".to_owned()),
+            ..Outcome::default()
+        });
     }
 }
 

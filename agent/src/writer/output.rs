@@ -85,6 +85,15 @@ impl Output {
 
     /// Writes whole blocks behind what is there.
     pub(super) fn append(&mut self, blocks: &[u8]) -> io::Result<()> {
+        let written = self.write(blocks);
+        if written.is_err() {
+            // What was written in part is no part of the capture. If even this fails, the next write covers it.
+            let _ = self.file.set_len(self.offset);
+        }
+        written
+    }
+
+    fn write(&mut self, blocks: &[u8]) -> io::Result<()> {
         if self.offset == 0 {
             let header = file_header();
             self.file.write_all_at(&header, 0)?;
