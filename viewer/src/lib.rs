@@ -1,1 +1,19 @@
-//! placeholder
+//! Reads Plimsoll captures and says what they mean: everything that the `plimsoll` program shows comes from here.
+//!
+//! The pipeline: [`capture`] reads a file into a [`model::Profile`], [`replay`] follows its events into a
+//! [`replay::Heap`], [`symbolize`] names its stacks, [`analysis`] and [`view`] answer questions, [`present`] shows the
+//! answers. [`cli`] is the command line around it.
+#![forbid(unsafe_code)]
+
+pub mod analysis;
+pub mod capture;
+pub mod cli;
+pub mod model;
+pub mod present;
+pub mod replay;
+pub mod symbolize;
+pub mod view;
+
+#[cfg(test)]
+#[path = "../tests/support/mod.rs"]
+mod testing;

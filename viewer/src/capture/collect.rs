@@ -1,0 +1,273 @@
+//! Builds the [`Profile`] from a capture's records, but for its events.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use plimsoll_format::{Anchor, Counters, Damage, End, Header, Loss, Record, Symbols, Thinning, Thread, Tick};
+
+use crate::model::{
+    MissingTime, ModuleId, Modules, PhaseChange, Profile, SegmentInfo, SessionClock, StackTable, TagId, ThreadId,
+    ThreadInfo, Unread,
+};
+
+use super::end;
+use super::error::LoadError;
+use super::scan::{BlockFate, Found};
+use super::series::Series;
+use super::warnings;
+
+/// When a segment begins and ends, as far as its records tell.
+#[derive(Debug, Clone, Copy)]
+struct SegmentSpan {
+    number: u32,
+    first_ticks: Option<u64>,
+    last_ticks: u64,
+}
+
+/// Takes what a scan finds.
+pub(super) struct Collector {
+    path: PathBuf,
+    header: Option<Header>,
+    anchors: Series<Anchor>,
+    stacks: StackTable,
+    modules: Modules,
+    threads: BTreeMap<ThreadId, ThreadInfo>,
+    tags: BTreeMap<TagId, String>,
+    ticks: Series<Tick>,
+    counters: Series<Counters>,
+    markers: Vec<(u64, String)>,
+    phases: Vec<PhaseChange>,
+    losses: Vec<Loss>,
+    intervals: Vec<(u64, u64)>,
+    symbols: Vec<Symbols>,
+    unread: Unread,
+    end: Option<End>,
+    spans: Vec<SegmentSpan>,
+    /// The newest moment that any record names.
+    newest_ticks: u64,
+    /// A gap was met and no moment after it is known yet.
+    gap_open: bool,
+    gap_until_ticks: Option<u64>,
+    /// Damage that reached the end of the file under way.
+    cut: Option<Damage>,
+}
+
+impl Collector {
+    pub(super) fn new(path: &Path) -> Collector {
+        Collector {
+            path: path.to_owned(),
+            header: None,
+            anchors: Series::default(),
+            stacks: StackTable::default(),
+            modules: Modules::default(),
+            threads: BTreeMap::new(),
+            tags: BTreeMap::new(),
+            ticks: Series::default(),
+            counters: Series::default(),
+            markers: Vec::new(),
+            phases: Vec::new(),
+            losses: Vec::new(),
+            intervals: Vec::new(),
+            symbols: Vec::new(),
+            unread: Unread::default(),
+            end: None,
+            spans: Vec::new(),
+            newest_ticks: 0,
+            gap_open: false,
+            gap_until_ticks: None,
+            cut: None,
+        }
+    }
+
+    pub(super) fn take(&mut self, found: Found<'_>) {
+        match found {
+            Found::Segment { number, .. } => {
+                // A cut that is not in the last file is damage in the middle of the capture.
+                self.cut.take().iter().for_each(|cut| self.damaged(cut));
+                self.spans.push(SegmentSpan { number, first_ticks: None, last_ticks: self.newest_ticks });
+            }
+            Found::Block { fate, .. } => self.block(fate),
+            Found::Record(record) => self.record(record),
+            Found::Unknown(_) => self.unread.records += 1,
+            Found::Damage(damage) if damage.at_end => self.cut = Some(damage),
+            Found::Damage(damage) => self.damaged(&damage),
+            Found::Gap(gap) => {
+                self.unread.gaps.push(gap);
+                self.gap_open = true;
+            }
+        }
+    }
+
+    fn damaged(&mut self, damage: &Damage) {
+        self.unread.damaged_regions += 1;
+        self.unread.damaged_bytes = self.unread.damaged_bytes.saturating_add(damage.bytes);
+    }
+
+    fn block(&mut self, fate: BlockFate) {
+        match fate {
+            BlockFate::Kept | BlockFate::Late => {}
+            BlockFate::Copy => self.unread.copied_blocks += 1,
+            BlockFate::Foreign => self.unread.foreign_blocks += 1,
+            BlockFate::Unreadable => {
+                self.unread.codec_blocks += 1;
+                self.gap_open = true;
+            }
+        }
+    }
+
+    /// Notes a moment that lies in the capture.
+    fn moment(&mut self, ticks: u64) {
+        self.newest_ticks = self.newest_ticks.max(ticks);
+        if let Some(span) = self.spans.last_mut() {
+            span.first_ticks.get_or_insert(ticks);
+            span.last_ticks = span.last_ticks.max(ticks);
+        }
+        if std::mem::take(&mut self.gap_open) {
+            self.gap_until_ticks = Some(self.newest_ticks);
+        }
+    }
+
+    fn record(&mut self, record: Record) {
+        match record {
+            Record::Header(header) => self.set_header(header),
+            Record::Module(module) => self.modules.insert(module),
+            Record::ModuleUnloaded { id, ticks } => self.modules.unload(ModuleId(id), ticks),
+            Record::Thread(thread) => self.thread(thread),
+            Record::ThreadEnd { thread, ticks } => {
+                self.moment(ticks);
+                self.threads.entry(ThreadId(thread)).or_default().end_ticks = Some(ticks);
+            }
+            Record::StackNodes(nodes) => nodes.iter().for_each(|node| self.stacks.insert(node)),
+            Record::Tag { id, name } => drop(self.tags.insert(TagId(id), name)),
+            // The state's time is that of the event before: already in the past.
+            Record::Events(events) => self.newest_ticks = self.newest_ticks.max(events.state.ticks),
+            Record::Watermark { ticks } => self.moment(ticks),
+            Record::Tick(tick) => {
+                self.moment(tick.ticks);
+                self.ticks.push(tick, |_| {});
+            }
+            Record::Counters(counters) => self.count(counters),
+            Record::ThreadTotals { thread, ticks, totals } => {
+                self.moment(ticks);
+                self.threads.entry(ThreadId(thread)).or_default().totals = Some(totals);
+            }
+            Record::Marker { ticks, name } => {
+                self.moment(ticks);
+                self.markers.push((ticks, name));
+            }
+            Record::Phase { ticks, phase } => {
+                self.moment(ticks);
+                self.phases.push(PhaseChange { ticks, phase });
+            }
+            Record::Anchor(anchor) => self.anchors.push(anchor, |_| {}),
+            Record::Loss(loss) => {
+                self.moment(loss.to_ticks);
+                self.losses.push(loss);
+            }
+            Record::Thinning(thinning) => self.thin(&thinning),
+            Record::LiveBlocks(_) => {}
+            Record::Symbols(symbols) => self.symbols.push(symbols),
+            Record::End(end) => {
+                self.moment(end.ticks);
+                self.end = Some(end);
+            }
+        }
+    }
+
+    fn set_header(&mut self, header: Header) {
+        match &mut self.header {
+            None => self.header = Some(header),
+            Some(known) => known.dropped_segments = known.dropped_segments.max(header.dropped_segments),
+        }
+    }
+
+    fn thread(&mut self, thread: Thread) {
+        let info = self.threads.entry(ThreadId(thread.id)).or_default();
+        info.os_id = thread.os_id;
+        info.start_ticks = thread.ticks;
+        if !thread.name.is_empty() {
+            info.name = thread.name;
+        }
+    }
+
+    fn count(&mut self, counters: Counters) {
+        self.moment(counters.ticks);
+        // Only the newest reading's size classes are of use; the older ones would be the bulk of a long capture.
+        let newer = self.counters.newest().is_none_or(|newest| newest.ticks <= counters.ticks);
+        if newer {
+            self.counters.push(counters, |before| before.classes = Vec::new());
+        }
+    }
+
+    fn thin(&mut self, thinning: &Thinning) {
+        self.moment(thinning.ticks);
+        let change = (thinning.ticks, thinning.to_interval_bytes);
+        if self.intervals.last() != Some(&change) {
+            self.intervals.push(change);
+        }
+    }
+
+    /// The profile, with everything that a reader should know as warnings.
+    pub(super) fn finish(mut self, segments: Vec<SegmentInfo>, found: Vec<String>) -> Result<Profile, LoadError> {
+        let Some(header) = self.header.take() else {
+            let bytes = segments.iter().map(|segment| segment.bytes).sum();
+            return Err(LoadError::NoHeader { path: self.path, bytes });
+        };
+        let anchors = self.anchors.finish();
+        let clock = SessionClock::new(header.clock, header.start, &anchors);
+        let last_file = segments.last().map_or(self.path.as_path(), |segment| segment.path.as_path());
+        let newest = self.newest_ticks.max(header.start.ticks);
+        self.unread.cut_bytes = self.cut.map_or(0, |cut| cut.bytes);
+        let end = end::judge(self.end.as_ref(), self.cut.is_some(), &header, last_file, newest);
+        let lost_blocks = self.end.as_ref().map_or(0, |end| end.lost_blocks);
+        let missing = missing_times(&self.spans, &header, &clock);
+        let mut profile = Profile {
+            path: self.path,
+            segments,
+            missing,
+            duration_ns: clock.ns(end.ticks),
+            start_wall_ns: header.start.wall_ns,
+            end,
+            clock,
+            stacks: self.stacks,
+            modules: self.modules,
+            threads: self.threads,
+            tags: self.tags,
+            ticks: self.ticks.finish(),
+            counters: self.counters.finish(),
+            markers: self.markers,
+            phases: self.phases,
+            losses: self.losses,
+            intervals: self.intervals,
+            symbols: self.symbols,
+            unread: self.unread,
+            gap_until_ticks: self.gap_until_ticks.or(self.gap_open.then_some(newest)),
+            lost_blocks,
+            warnings: found,
+            header,
+        };
+        let warnings = warnings::of(&profile);
+        profile.warnings.extend(warnings);
+        Ok(profile)
+    }
+}
+
+/// The spans of time between segments that are left, and before the first one.
+fn missing_times(spans: &[SegmentSpan], header: &Header, clock: &SessionClock) -> Vec<MissingTime> {
+    let mut missing = Vec::new();
+    let mut next = 0;
+    let mut last_ticks = header.start.ticks;
+    for span in spans {
+        if span.number > next {
+            missing.push(MissingTime {
+                from_ns: clock.ns(last_ticks),
+                to_ns: clock.ns(span.first_ticks.unwrap_or(last_ticks)),
+                first_segment: next,
+                last_segment: span.number - 1,
+            });
+        }
+        next = span.number.saturating_add(1);
+        last_ticks = last_ticks.max(span.last_ticks);
+    }
+    missing
+}

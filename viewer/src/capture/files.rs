@@ -1,0 +1,214 @@
+//! Finds the files of a capture: the one that was named and the segments beside it.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use plimsoll_format::{FILE_HEADER_BYTES, FILE_MAGIC, Header, Item, Reader, Record, VERSION, parse_file_header};
+
+use crate::model::SegmentInfo;
+
+use super::error::LoadError;
+
+/// Bytes read at once.
+pub(super) const READ_BYTES: usize = 1 << 20;
+/// A file without the file magic and without a block in its first bytes is no capture, however long it is.
+const SEARCH_BYTES: u64 = 16 << 20;
+
+/// An open segment.
+#[derive(Debug)]
+pub(crate) struct SegmentFile {
+    pub(crate) path: PathBuf,
+    file: File,
+    /// Its number in the session.
+    pub(crate) number: u32,
+    /// Length when it was opened: no pass reads further.
+    pub(crate) bytes: u64,
+}
+
+/// The files of one session, in order.
+pub(super) struct FoundFiles {
+    pub(super) files: Vec<SegmentFile>,
+    pub(super) session: u64,
+    pub(super) warnings: Vec<String>,
+}
+
+impl SegmentFile {
+    pub(super) fn info(&self) -> SegmentInfo {
+        SegmentInfo { path: self.path.clone(), number: self.number, bytes: self.bytes }
+    }
+
+    /// The file's bytes from the start, up to the length it had when it was opened.
+    pub(super) fn bytes_from_start(&self) -> Result<impl Read + '_, LoadError> {
+        let mut file = &self.file;
+        file.seek(SeekFrom::Start(0)).map_err(|source| self.read_error(source))?;
+        Ok(file.take(self.bytes))
+    }
+
+    pub(super) fn read_error(&self, source: io::Error) -> LoadError {
+        LoadError::Read { path: self.path.clone(), source }
+    }
+}
+
+/// Finds all segments of the capture that `path` belongs to.
+pub(super) fn find(path: &Path) -> Result<FoundFiles, LoadError> {
+    let (base, suffix) = split_name(path);
+    let named = match open_file(path) {
+        Ok((file, bytes)) => {
+            let (segment, session) = identify(path, file, bytes)?;
+            // A name that happens to end in a number is its own base.
+            let base = if suffix.is_some_and(|suffix| suffix == segment.number) { base } else { path.to_owned() };
+            Some((segment, session, base))
+        }
+        Err(LoadError::Missing { .. }) => None,
+        Err(error) => return Err(error),
+    };
+    let wanted = named.as_ref().map(|(_, session, _)| *session);
+    let base = named.as_ref().map_or(path, |(_, _, base)| base);
+    let (mut siblings, warnings) = siblings(base, path, wanted);
+    let session = wanted.or_else(|| siblings.iter().max_by_key(|(segment, _)| segment.number).map(|found| found.1));
+    let Some(session) = session else { return Err(LoadError::Missing { path: path.to_owned() }) };
+    siblings.retain(|sibling| sibling.1 == session);
+    let mut files: Vec<SegmentFile> = siblings.into_iter().map(|sibling| sibling.0).collect();
+    files.extend(named.map(|named| named.0));
+    files.sort_by_key(|segment| segment.number);
+    files.dedup_by_key(|segment| segment.number);
+    Ok(FoundFiles { files, session, warnings })
+}
+
+/// `NAME.7` as (`NAME`, 7); any other name stays whole.
+fn split_name(path: &Path) -> (PathBuf, Option<u32>) {
+    let number = path.extension().and_then(|extension| extension.to_str()).and_then(|text| text.parse().ok());
+    match number {
+        Some(number) => (path.with_extension(""), Some(number)),
+        None => (path.to_owned(), None),
+    }
+}
+
+/// The readable captures among `base` and `base.N`, but for the one already open. When a session is `wanted`, files
+/// of others are told as warnings.
+fn siblings(base: &Path, named: &Path, wanted: Option<u64>) -> (Vec<(SegmentFile, u64)>, Vec<String>) {
+    let (mut found, mut warnings) = (Vec::new(), Vec::new());
+    for path in sibling_paths(base) {
+        if path.file_name() == named.file_name() {
+            continue;
+        }
+        let segment = open_file(&path).and_then(|(file, bytes)| identify(&path, file, bytes));
+        match segment {
+            Ok((_, session)) if wanted.is_some_and(|wanted| wanted != session) => {
+                warnings.push(format!("{} was left out: it belongs to another session", path.display()));
+            }
+            Ok(segment) => found.push(segment),
+            Err(error) => warnings.push(format!("a segment was left out: {error}")),
+        }
+    }
+    (found, warnings)
+}
+
+/// `base` and every `base.N` beside it, in order of N.
+fn sibling_paths(base: &Path) -> Vec<PathBuf> {
+    let folder = base.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let Some(name) = base.file_name() else { return Vec::new() };
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let mut numbers: Vec<u32> = entries.flatten().filter_map(|entry| segment_number(name, entry.file_name())).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    let numbered = numbers.into_iter().map(|number| {
+        let mut name = name.to_owned();
+        name.push(format!(".{number}"));
+        base.with_file_name(name)
+    });
+    let first = base.is_file().then(|| base.to_owned());
+    first.into_iter().chain(numbered).collect()
+}
+
+fn segment_number(base: &std::ffi::OsStr, name: OsString) -> Option<u32> {
+    let rest = name.as_encoded_bytes().strip_prefix(base.as_encoded_bytes())?.strip_prefix(b".")?;
+    let text = std::str::from_utf8(rest).ok()?;
+    let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
+    plain.then(|| text.parse().ok()).flatten()
+}
+
+/// Opens a regular file. What it is is asked before it is opened: opening a pipe would wait for its other end.
+fn open_file(path: &Path) -> Result<(File, u64), LoadError> {
+    let refused = |source: io::Error| match source.kind() {
+        ErrorKind::NotFound => LoadError::Missing { path: path.to_owned() },
+        _ => LoadError::Read { path: path.to_owned(), source },
+    };
+    let metadata = fs::metadata(path).map_err(refused)?;
+    if metadata.is_dir() {
+        return Err(LoadError::Directory { path: path.to_owned() });
+    }
+    if !metadata.is_file() {
+        return Err(LoadError::NotRegular { path: path.to_owned() });
+    }
+    let file = File::open(path).map_err(refused)?;
+    let bytes = file.metadata().map_err(refused)?.len();
+    if bytes == 0 {
+        return Err(LoadError::Empty { path: path.to_owned() });
+    }
+    Ok((file, bytes))
+}
+
+/// Which session and segment a file belongs to: its first block's, by the first header record of that session.
+fn identify(path: &Path, file: File, bytes: u64) -> Result<(SegmentFile, u64), LoadError> {
+    let mut segment = SegmentFile { path: path.to_owned(), file, number: 0, bytes };
+    let header = first_header(&segment)?;
+    segment.number = header.segment;
+    Ok((segment, header.session))
+}
+
+fn first_header(segment: &SegmentFile) -> Result<Header, LoadError> {
+    let path = || segment.path.clone();
+    let mut input = segment.bytes_from_start()?;
+    let mut start = Vec::with_capacity(FILE_HEADER_BYTES);
+    let prefix = (&mut input).take(FILE_HEADER_BYTES as u64).read_to_end(&mut start);
+    prefix.map_err(|source| segment.read_error(source))?;
+    if let Some(found) = parse_file_header(&start).filter(|found| *found > VERSION) {
+        return Err(LoadError::NewerVersion { path: path(), found, supported: VERSION });
+    }
+    let has_magic = start.starts_with(&FILE_MAGIC);
+    let mut reader = Reader::new();
+    reader.feed(&start);
+    let mut session = None;
+    let mut buffer = vec![0; READ_BYTES];
+    let mut read = start.len() as u64;
+    loop {
+        while let Some(item) = reader.next_item() {
+            let Item::Block(block) = item else { continue };
+            if *session.get_or_insert(block.header.session) != block.header.session {
+                continue;
+            }
+            let header = block.records().find_map(|record| match record {
+                Ok(Record::Header(header)) => Some(header),
+                _ => None,
+            });
+            if let Some(header) = header {
+                return Ok(Header { session: block.header.session, ..header });
+            }
+        }
+        let searched = read >= SEARCH_BYTES && !has_magic && session.is_none();
+        let count = if searched { 0 } else { read_some(&mut input, &mut buffer, segment)? };
+        match buffer.get(..count) {
+            Some(filled) if count > 0 => reader.feed(filled),
+            _ if reader.pending_bytes() > 0 && !searched => reader.end(),
+            _ if has_magic || session.is_some() => {
+                return Err(LoadError::NoHeader { path: path(), bytes: segment.bytes });
+            }
+            _ => return Err(LoadError::NotACapture { path: path() }),
+        }
+        read += count as u64;
+    }
+}
+
+/// Fills `buffer` from `input`; 0 at the end.
+pub(super) fn read_some(input: &mut impl Read, buffer: &mut [u8], file: &SegmentFile) -> Result<usize, LoadError> {
+    loop {
+        match input.read(buffer) {
+            Ok(count) => return Ok(count),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(file.read_error(error)),
+        }
+    }
+}

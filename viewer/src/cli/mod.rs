@@ -1,0 +1,70 @@
+//! The command line of `plimsoll`. Each command has a file; this one parses, runs and turns errors into exit codes.
+
+mod args;
+mod dump;
+mod error;
+mod flamegraph;
+mod generate;
+mod histogram;
+mod load;
+mod output;
+mod pack;
+mod run;
+mod sites;
+
+use std::io::{ErrorKind, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+pub use args::Cli;
+use args::Command;
+pub use error::CliError;
+
+use crate::present::safe;
+
+/// Usage that makes no sense, or input that cannot be read.
+const EXIT_UNUSABLE: u8 = 2;
+
+/// Runs the program with the process's arguments.
+pub fn main() -> ExitCode {
+    // Bad usage ends here with exit code 2, --help and --version with 0.
+    let cli = Cli::parse();
+    match dispatch(cli.command) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) if error.is_closed_pipe() => ExitCode::SUCCESS,
+        Err(error) => {
+            // One line, whatever names are in it; when even that cannot be written, the exit code must do.
+            let line = format!("plimsoll: {}\n", safe(&error.to_string()));
+            let _ = anstream::stderr().write_all(line.as_bytes());
+            ExitCode::from(EXIT_UNUSABLE)
+        }
+    }
+}
+
+/// Runs one command; gives the exit code.
+fn dispatch(command: Command) -> Result<u8, CliError> {
+    match command {
+        Command::Report(args) => sites::report(&args),
+        Command::Leaks(args) => sites::leaks(&args),
+        Command::Histogram(args) => histogram::histogram(&args),
+        Command::Flamegraph(args) => flamegraph::flamegraph(&args),
+        Command::Dump(args) => dump::dump(&args),
+        Command::Run(args) => run::run(&args),
+        Command::Pack(args) => pack::pack(&args),
+        Command::Completions(args) => generate::completions(&args),
+        Command::Man(args) => generate::man(&args),
+    }
+    .map(|()| 0)
+    .or_else(|error| match error {
+        CliError::Child(code) => Ok(code),
+        error => Err(error),
+    })
+}
+
+impl CliError {
+    /// The reader of our output has gone: nothing went wrong.
+    fn is_closed_pipe(&self) -> bool {
+        matches!(self, CliError::Output(error) if error.kind() == ErrorKind::BrokenPipe)
+    }
+}

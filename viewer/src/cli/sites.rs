@@ -1,0 +1,69 @@
+//! `report` and `leaks`: totals and a list of sites.
+
+use std::path::Path;
+
+use crate::analysis::summary;
+use crate::present::json::SitesJson;
+use crate::present::{Screen, View, leaks_text, report_text};
+use crate::replay::Heap;
+use crate::symbolize::Symbolizer;
+use crate::view::{Filter, Grouping, ViewOptions};
+
+use super::args::{Input, LeaksArgs, List, Look, ReportArgs};
+use super::error::CliError;
+use super::load::Loaded;
+use super::output::{print, print_json};
+
+impl Look {
+    pub(super) fn options(&self) -> ViewOptions {
+        let filter = Filter { focus: self.focus.clone(), ignore: self.ignore.clone() };
+        ViewOptions { by: self.by, filter, raw_frames: self.raw_frames }
+    }
+}
+
+pub(super) fn report(args: &ReportArgs) -> Result<(), CliError> {
+    show(&args.input, &args.list, &args.look, report_text)
+}
+
+pub(super) fn leaks(args: &LeaksArgs) -> Result<(), CliError> {
+    show(&args.input, &args.list, &args.look, leaks_text)
+}
+
+/// The report of a capture with the options' defaults, as `run` ends with it.
+pub(super) fn plain_report(capture: &Path) -> Result<String, CliError> {
+    let loaded = Loaded::open(capture)?;
+    let heap = loaded.replay_moment(crate::replay::Moment::End)?;
+    let options = ViewOptions::default();
+    Ok(with_view(&loaded, &heap, &options, &[], 10, |view| report_text(view, Screen::of_stdout())))
+}
+
+fn show(input: &Input, list: &List, look: &Look, text: impl Fn(&View<'_>, Screen) -> String) -> Result<(), CliError> {
+    let loaded = Loaded::open(&input.capture)?;
+    let heap = loaded.replay(&list.moment.at)?;
+    with_view(&loaded, &heap, &look.options(), &look.symbols.directories, list.top, |view| {
+        if input.json { print_json(&SitesJson::new(view)) } else { print(&text(view, Screen::of_stdout())) }
+    })
+}
+
+/// Symbolizes, groups and sums up, then shows.
+fn with_view<T>(
+    loaded: &Loaded,
+    heap: &Heap,
+    options: &ViewOptions,
+    symbols: &[std::path::PathBuf],
+    top: usize,
+    show: impl FnOnce(&View<'_>) -> T,
+) -> T {
+    let profile = &loaded.capture.profile;
+    let mut symbolizer = Symbolizer::new(profile, symbols);
+    let grouping = Grouping::new(profile, heap, &mut symbolizer, options);
+    let summary = summary(profile, heap);
+    let warnings = warnings(loaded, heap, &symbolizer.warnings());
+    let view = View { profile, heap, summary: &summary, grouping: &grouping, by: options.by, top, warnings: &warnings };
+    show(&view)
+}
+
+/// Everything a reader should know: of the capture, its replay and its symbols.
+pub(super) fn warnings(loaded: &Loaded, heap: &Heap, symbols: &[String]) -> Vec<String> {
+    [&loaded.capture.profile.warnings, &heap.warnings, symbols].into_iter().flatten().cloned().collect()
+}

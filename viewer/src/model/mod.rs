@@ -1,0 +1,23 @@
+//! What a capture says, in types: ids, measures with their error, the clock, stacks, modules, and the [`Profile`]
+//! that holds them. Nothing here reads files or replays events.
+
+mod clock;
+mod gamma;
+mod ids;
+mod measure;
+mod modules;
+mod profile;
+mod stacks;
+mod tally;
+#[cfg(test)]
+mod tally_test;
+
+pub use clock::SessionClock;
+pub use ids::{ModuleId, StackId, TagId, ThreadId};
+pub use measure::Measure;
+pub use modules::{ModuleInfo, Modules};
+pub use profile::{
+    BlockGap, EndKind, EndState, MissingTime, PhaseChange, Profile, SegmentInfo, ThreadInfo, Unread, Unwinding,
+};
+pub use stacks::{Frame, FrameIter, StackTable};
+pub use tally::{LossBound, Tally, Weight};

@@ -1,0 +1,22 @@
+//! Shows answers to people and programs: text screens, JSON, flame graphs. Nothing here computes a figure.
+
+mod advice;
+mod flamegraph;
+mod histogram;
+pub mod json;
+mod leaks;
+mod memory;
+mod report;
+mod safe;
+mod screen;
+mod sites;
+mod sparkline;
+mod style;
+pub mod units;
+
+pub use flamegraph::{FlameGraph, Of};
+pub use histogram::histogram_text;
+pub use leaks::leaks_text;
+pub use report::report_text;
+pub use safe::safe;
+pub use screen::{Screen, View};

@@ -1,0 +1,187 @@
+//! The first screen: what ran, how much it holds, at its peak and at the end, who holds it, what was lost, what next.
+
+use jiff::Timestamp;
+
+use crate::model::{EndKind, Profile};
+
+use super::advice::advice;
+use super::json::LostJson;
+use super::memory::{agent_row, memory_rows, timelines};
+use super::safe::safe;
+use super::screen::{Screen, View};
+use super::sites::SiteTable;
+use super::style::{faint, heading, warning};
+use super::units;
+
+/// Frames shown of each stack.
+const FRAMES: usize = 3;
+
+/// The whole screen.
+pub fn report_text(view: &View<'_>, screen: Screen) -> String {
+    let mut text = title(view.profile);
+    text.push('\n');
+    for (name, value) in totals_rows(view) {
+        text.push_str(&format!("  {name:<16}{value}\n"));
+    }
+    text.push_str(&timelines(view.profile));
+    text.push('\n');
+    text.push_str(&top_sites(view, screen));
+    text.push('\n');
+    text.push_str(&quality(view.profile));
+    text.push_str(&view.warning_lines());
+    text.push_str(&format!("{} {}\n", heading("Next:"), advice(view)));
+    text
+}
+
+/// Program, mode, time and end, in two lines.
+pub(crate) fn title(profile: &Profile) -> String {
+    let header = &profile.header;
+    let started = Timestamp::from_nanosecond(i128::from(profile.start_wall_ns));
+    let started = started.map(|time| time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()).unwrap_or_default();
+    let mode = if profile.is_exact() {
+        "every allocation recorded".to_owned()
+    } else {
+        format!("one sample each {}", units::bytes(profile.interval_bytes()))
+    };
+    format!(
+        "{}  pid {}, {mode}\n{}\n",
+        heading(safe(&header.program)),
+        header.pid,
+        faint(format!(
+            "started {started}, {} long, {}; {}",
+            units::duration(profile.duration_ns),
+            end(profile),
+            safe(&profile.path.to_string_lossy())
+        ))
+    )
+}
+
+fn end(profile: &Profile) -> String {
+    match profile.end.kind {
+        EndKind::Clean => "ended in order".to_owned(),
+        EndKind::Truncated => "the file is cut off".to_owned(),
+        EndKind::Killed => "the process was killed".to_owned(),
+        EndKind::Running => "still running".to_owned(),
+        EndKind::Detached => {
+            format!("the agent gave up: {}", safe(profile.end.reason.as_deref().unwrap_or("it does not say why")))
+        }
+    }
+}
+
+fn totals_rows(view: &View<'_>) -> Vec<(&'static str, String)> {
+    let summary = view.summary;
+    let totals = &summary.totals;
+    let blocks = |measure| format!("in {} blocks", units::measured_count(measure));
+    let last = match view.profile.end.kind {
+        EndKind::Running => "Live now",
+        EndKind::Clean => "Live at the end",
+        _ => "Live at last",
+    };
+    let peak = &summary.peak;
+    let mut rows = vec![
+        (last, format!("{} {}", units::measured_bytes(totals.live_bytes), blocks(totals.live_allocations))),
+        ("Peak", format!("{} at {}", units::measured_bytes(peak.live_bytes), units::duration(peak.at_ns))),
+        (
+            "Allocated",
+            format!(
+                "{} in {} allocations, {} of them reallocations",
+                units::measured_bytes(totals.bytes),
+                units::measured_count(totals.allocations),
+                units::measured_count(totals.reallocations)
+            ),
+        ),
+        (
+            "Freed",
+            format!("{} in {} frees", units::measured_bytes(totals.freed_bytes), units::measured_count(totals.frees)),
+        ),
+    ];
+    if summary.before.allocations > 0 {
+        let before = u64::try_from(summary.before.live_bytes()).unwrap_or(0);
+        let text = format!(
+            "{} of the allocations; {} of their bytes were live then, and are in no site",
+            units::count(summary.before.allocations),
+            units::bytes(before)
+        );
+        rows.push(("Before start", text));
+    }
+    rows.extend(memory_rows(view.profile));
+    rows.extend(agent_row(view.profile).map(|text| ("Agent", text)));
+    rows
+}
+
+fn top_sites(view: &View<'_>, screen: Screen) -> String {
+    let ranked = view.ranked();
+    let shown = view.top(&ranked);
+    let what = match view.by.name() {
+        "site" => "allocation sites".to_owned(),
+        "crate" => "crates".to_owned(),
+        name => format!("{name}s"),
+    };
+    if ranked.is_empty() {
+        return format!("{}\n", heading(format!("No recorded block was live {}", view.moment())));
+    }
+    let count = if shown.len() == ranked.len() {
+        format!("All {} {what}", units::count(ranked.len() as u64))
+    } else {
+        format!("Top {} of {} {what}", shown.len(), units::count(ranked.len() as u64))
+    };
+    let whole = view.summary.recorded_live.measure_bytes();
+    let mut text =
+        format!("{} {}\n", heading(format!("{count}, live {}", view.moment())), faint(format!("({})", view.basis())));
+    text.push_str(&SiteTable { screen, view, max_frames: FRAMES, ages: false, whole }.render(shown));
+    text.push_str(&left_out(view));
+    text
+}
+
+/// What the filter hides, so that nobody takes the rest for all.
+pub(crate) fn left_out(view: &View<'_>) -> String {
+    if view.grouping.left_out == 0 {
+        return String::new();
+    }
+    let sites = units::count(view.grouping.left_out as u64);
+    format!(
+        "{}\n",
+        faint(format!("{sites} stacks are left out by --focus or --ignore; totals are of the whole process"))
+    )
+}
+
+/// How well stacks were walked, and what was lost.
+fn quality(profile: &Profile) -> String {
+    let unwinding = profile.unwinding();
+    let mut text = String::new();
+    if unwinding.walks > 0 {
+        let complete = units::share(unwinding.complete, unwinding.walks);
+        text.push_str(&format!(
+            "{} {complete} of {} reached the thread's root ({})\n",
+            heading("Stacks:"),
+            units::count(unwinding.walks),
+            safe(&unwinding.unwinder)
+        ));
+    }
+    text.push_str(&match lost_text(&LostJson::new(profile)) {
+        None => format!("{} nothing\n", heading("Lost:")),
+        Some(lost) => format!("{} {lost}\n", warning("Lost:")),
+    });
+    text
+}
+
+fn lost_text(lost: &LostJson) -> Option<String> {
+    let numbers = [
+        (lost.allocations, "allocations"),
+        (lost.frees, "frees"),
+        (lost.short_stacks, "stacks in part"),
+        (lost.unread_records, "records unread"),
+        (lost.unread_blocks, "file blocks unread"),
+        (lost.missing_blocks, "file blocks missing"),
+        (lost.dropped_segments, "segments dropped"),
+    ];
+    let mut parts: Vec<String> = numbers
+        .iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, what)| format!("{} {what}", units::count(*number)))
+        .collect();
+    if lost.damaged_bytes > 0 {
+        parts.push(format!("{} of the file damaged or cut off", units::bytes(lost.damaged_bytes)));
+    }
+    (!parts.is_empty()).then(|| parts.join(", "))
+}

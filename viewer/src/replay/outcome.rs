@@ -1,0 +1,146 @@
+//! Turns the books of a replay into its [`Heap`].
+
+use crate::model::{Measure, Profile, Tally};
+
+use super::heap::{Heap, Peak, Repairs, Site};
+use super::histogram::{Ages, Histogram, Lifetimes, Sizes};
+use super::ledger::Ledger;
+use super::losses::Losses;
+use super::sites::SiteState;
+use super::snapshot::Snapshot;
+
+/// The heap of a replay that has seen all events. `is_partial` when part of the session is missing.
+pub(super) fn heap(mut ledger: Ledger<'_>, is_partial: bool) -> Heap {
+    ledger.settle_open_reallocs();
+    let profile = ledger.profile;
+    let losses = Losses::of(profile);
+    let end_ticks = profile.end.ticks.max(ledger.last_ticks);
+    let snapshot = ledger.final_snapshot(end_ticks);
+    let peak = peak(&ledger, &losses);
+    let moment_ticks = snapshot.as_ref().map_or(ledger.peak_ticks, |snapshot| snapshot.ticks);
+    let peak_ticks = ledger.peak_ticks;
+    let mut states = ledger.sites.finish();
+    place_live(&mut states, snapshot.as_ref());
+    let mut sites: Vec<Site> = Vec::with_capacity(states.len());
+    for (index, state) in states.into_iter().enumerate() {
+        let mut site = state.site;
+        site.site_peak_ns = profile.ns(state.site_peak_ticks);
+        if !losses.is_none() {
+            let unsure = snapshot.as_ref().and_then(|snapshot| snapshot.sites.get(index)).map(|at| at.unsure);
+            bound(&mut site, &losses, unsure, peak_ticks);
+        }
+        sites.push(site);
+    }
+    Heap {
+        options: ledger.options,
+        moment_ns: profile.ns(moment_ticks),
+        moment_ticks,
+        interval_bytes: ledger.interval_bytes,
+        sites,
+        peak,
+        lifetimes: Lifetimes { completed: ledger.lifetimes, censored: ledger.censored },
+        ages: Ages(snapshot.map_or_else(|| Histogram::new(ledger.interval_bytes), |snapshot| snapshot.ages)),
+        sizes: Sizes(ledger.sizes),
+        events: ledger.events,
+        reallocations: ledger.reallocations,
+        since_counters: ledger.since_counters,
+        warnings: warnings(&ledger.repairs, profile),
+        repairs: ledger.repairs,
+        totals_are_partial: is_partial,
+    }
+}
+
+/// Puts the figures of the moment into the sites.
+fn place_live(states: &mut [SiteState], snapshot: Option<&Snapshot>) {
+    for (index, state) in states.iter_mut().enumerate() {
+        let site = &mut state.site;
+        let Some(snapshot) = snapshot else {
+            site.live = site.at_peak;
+            continue;
+        };
+        let at = snapshot.sites.get(index).copied();
+        let mut none = site.live;
+        none -= site.live;
+        site.live = at.map_or(none, |at| at.live);
+        site.ages = at.and_then(|at| at.ages);
+    }
+}
+
+fn bound(site: &mut Site, losses: &Losses, unsure: Option<(u64, u64)>, peak_ticks: u64) {
+    let all = |tally: &Tally| (tally.blocks, tally.bytes);
+    // What was live at a peak is not known block by block any more: all of it may have been freed unseen.
+    let at_peak = if losses.may_have_freed(0, peak_ticks) { all(&site.at_peak) } else { (0, 0) };
+    let live = unsure.unwrap_or(at_peak);
+    site.live.loss = Some(losses.bound_of_live(live));
+    site.at_peak.loss = Some(losses.bound_of_live(at_peak));
+    site.site_peak.loss = Some(losses.bound_of_live(all(&site.site_peak)));
+    site.total.loss = Some(losses.bound_of_total());
+    site.freed.loss = Some(losses.bound_of_freed());
+    if let Some(temporary) = &mut site.temporary {
+        temporary.loss = Some(losses.bound_of_freed());
+    }
+}
+
+/// The peak of the process. Exact captures know it from their events, when nothing is missing and nothing from before the
+/// session was freed in it; otherwise the counters' interval holds it.
+fn peak(ledger: &Ledger<'_>, losses: &Losses) -> Peak {
+    let profile = ledger.profile;
+    let before = u64::try_from(profile.header.before.live_bytes()).unwrap_or(0);
+    let replayed = before.saturating_add(ledger.peak.estimated_bytes());
+    let counted = profile.counters.last().map(|counters| counters.peak);
+    let is_whole = profile.is_exact()
+        && losses.is_none()
+        && ledger.repairs.is_quiet()
+        && profile.phases.is_empty()
+        && profile.missing.is_empty();
+    let (live_bytes, ticks) = match counted {
+        None if is_whole => (Measure::exact(replayed), ledger.peak_ticks),
+        None => (Measure { value: replayed, low: 0, high: None }, ledger.peak_ticks),
+        Some(counted) if is_whole && replayed >= counted.low_bytes => (Measure::exact(replayed), ledger.peak_ticks),
+        Some(counted) => {
+            let (low, high) = (counted.low_bytes, counted.high_bytes.max(counted.low_bytes));
+            let value = if profile.is_exact() { replayed.clamp(low, high) } else { low + (high - low) / 2 };
+            (Measure { value, low, high: Some(high) }, counted.ticks)
+        }
+    };
+    Peak {
+        live_bytes,
+        ticks,
+        at_ns: profile.ns(ticks),
+        recorded: ledger.peak,
+        recorded_at_ns: profile.ns(ledger.peak_ticks),
+    }
+}
+
+impl Repairs {
+    /// Nothing happened that leaves the live total of any moment in doubt.
+    fn is_quiet(&self) -> bool {
+        let doubts = [
+            self.unseen_frees,
+            self.unknown_frees,
+            self.open_reallocs,
+            self.late_events,
+            self.unmatched_blocks,
+            self.unread_events,
+        ];
+        doubts.iter().all(|count| *count == 0)
+    }
+}
+
+fn warnings(repairs: &Repairs, profile: &Profile) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let mut say = |number: u64, sentence: &str| {
+        if number > 0 {
+            warnings.push(format!("{number} {sentence}"));
+        }
+    };
+    say(repairs.unread_events, "events could not be unpacked: live figures may be wrong by them");
+    say(repairs.unseen_frees, "blocks were taken to be freed, since their address was allocated again");
+    say(repairs.open_reallocs, "reallocations were under way at the end: their blocks are shown with the old size");
+    say(repairs.late_events, "events came later than their order allows: live figures near them may be wrong");
+    say(repairs.unmatched_blocks, "blocks listed at a segment's start are not known from the segments before it");
+    if profile.is_exact() && !profile.missing.is_empty() {
+        warnings.push("totals of sites are lower bounds: part of the session is missing".to_owned());
+    }
+    warnings
+}

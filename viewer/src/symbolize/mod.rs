@@ -1,0 +1,146 @@
+//! Turns return addresses into functions, files and lines: the [`Symbolizer`] asks the symbols packed into the capture
+//! first, then the binaries, and names nothing that it is not sure of.
+//!
+//! A binary is used when its build id equals the one in the capture; else there are addresses and a warning. Every
+//! frame is a return address, so the instruction before it is looked up. Each address is looked up once.
+
+mod demangle;
+mod finder;
+mod frame;
+mod image;
+mod packed;
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+use plimsoll_format::Module;
+
+use crate::model::{self, ModuleId, ModuleInfo, Profile, StackId};
+
+use finder::Finder;
+pub use frame::Frame;
+use image::Image;
+use packed::Packed;
+
+/// Looks up the frames of a capture's stacks; see the [module](self).
+#[derive(Debug)]
+pub struct Symbolizer<'p> {
+    profile: &'p Profile,
+    finder: Finder,
+    packed: Packed,
+    images: HashMap<u32, Loaded, RandomState>,
+    /// By module and return address.
+    known: HashMap<(u32, u64), Arc<[Frame]>, RandomState>,
+    warnings: BTreeSet<String>,
+}
+
+/// What is known of a module.
+#[derive(Debug)]
+struct Loaded {
+    /// File name of the module.
+    name: Arc<str>,
+    /// Its symbols, `None` when no file with them was found.
+    image: Option<Image>,
+}
+
+impl<'p> Symbolizer<'p> {
+    /// A symbolizer for `profile` that also looks for binaries and debug files in `directories`.
+    pub fn new(profile: &'p Profile, directories: &[PathBuf]) -> Symbolizer<'p> {
+        Symbolizer {
+            profile,
+            finder: Finder::new(directories),
+            packed: Packed::new(&profile.symbols),
+            images: HashMap::default(),
+            known: HashMap::default(),
+            warnings: BTreeSet::new(),
+        }
+    }
+
+    /// All frames of a stack, innermost first, as of `ticks` (modules come and go).
+    pub fn stack(&mut self, stack: StackId, ticks: u64) -> Vec<Frame> {
+        let calls: Vec<model::Frame> = self.profile.stacks.frames(stack).collect();
+        let mut frames = Vec::with_capacity(calls.len());
+        for call in calls {
+            match call {
+                model::Frame::Address(address) => frames.extend(self.address(address, ticks).iter().cloned()),
+                model::Frame::Truncated => frames.push(Frame::marker("[outer frames cut off]")),
+                model::Frame::Broken => frames.push(Frame::marker("[outer frames not unwound]")),
+                model::Frame::Unknown => frames.push(Frame::marker("[outer frames lost]")),
+            }
+        }
+        if frames.is_empty() {
+            frames.push(Frame::marker("[unknown stack]"));
+        }
+        frames
+    }
+
+    /// The frames of one return address, innermost first; all but the last were inlined. Never empty.
+    pub fn address(&mut self, address: u64, ticks: u64) -> Arc<[Frame]> {
+        match self.profile.modules.find(address, ticks) {
+            Some(info) => self.address_in(info, address),
+            None => Arc::new([Frame::unknown(address, None, address)]),
+        }
+    }
+
+    /// The same for an address that is known to lie in a module.
+    pub fn address_in(&mut self, info: &ModuleInfo, address: u64) -> Arc<[Frame]> {
+        let key = (info.module.id, address);
+        if let Some(frames) = self.known.get(&key) {
+            return Arc::clone(frames);
+        }
+        let frames: Arc<[Frame]> = self.look_up(info, address).into();
+        self.known.insert(key, Arc::clone(&frames));
+        frames
+    }
+
+    /// Whether the capture itself names an address.
+    pub fn is_packed(&self, module: ModuleId, address: u64) -> bool {
+        self.packed.frames(module, address).is_some()
+    }
+
+    /// What a reader should know about missing or doubtful symbols, one sentence each.
+    pub fn warnings(&self) -> Vec<String> {
+        self.warnings.iter().cloned().collect()
+    }
+
+    fn look_up(&mut self, info: &ModuleInfo, address: u64) -> Vec<Frame> {
+        let module = &info.module;
+        if let Some(frames) = self.packed.frames(ModuleId(module.id), address) {
+            let name: Arc<str> = module_name(module).into();
+            return frame::from_source(frames, &name, address);
+        }
+        if !self.images.contains_key(&module.id) {
+            let loaded = self.load(module);
+            self.images.insert(module.id, loaded);
+        }
+        let offset = address.wrapping_sub(module.bias);
+        let Some(loaded) = self.images.get(&module.id) else { return vec![Frame::unknown(address, None, offset)] };
+        let found = loaded.image.as_ref().map(|image| image.frames(offset.wrapping_sub(1))).unwrap_or_default();
+        if found.is_empty() {
+            return vec![Frame::unknown(address, Some(&loaded.name), offset)];
+        }
+        frame::from_source(found, &loaded.name, address)
+    }
+
+    fn load(&mut self, module: &Module) -> Loaded {
+        let found = self.finder.find(module);
+        self.warnings.extend(found.warning);
+        let name = module_name(module).into();
+        let image = found.path.and_then(|path| match Image::open(&path) {
+            Ok(image) => Some(image),
+            Err(error) => {
+                self.warnings.insert(format!("no symbols for {}: {}: {error}", module.path, path.display()));
+                None
+            }
+        });
+        Loaded { name, image }
+    }
+}
+
+/// File name of a module for display.
+fn module_name(module: &Module) -> String {
+    let name = module.path.rsplit('/').next().unwrap_or_default();
+    if name.is_empty() { format!("module {}", module.id) } else { name.to_owned() }
+}

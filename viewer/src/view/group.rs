@@ -1,0 +1,181 @@
+//! Puts sites together that are one to a reader: the same shown stack, function, crate, thread or tag.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use crate::model::{Profile, Tally};
+use crate::replay::{AgeRange, Heap, Site};
+use crate::symbolize::{Frame, Symbolizer};
+
+use super::crate_name::{crate_of, is_library};
+use super::filter::Filter;
+use super::trim::trim;
+
+/// What makes two sites one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, clap::ValueEnum)]
+pub enum GroupBy {
+    /// The same call stack, as it is shown
+    #[default]
+    Site,
+    /// The same innermost function shown
+    Function,
+    /// The same innermost crate outside of the standard library
+    Crate,
+    /// The same allocating thread
+    Thread,
+    /// The same tag
+    Tag,
+}
+
+impl GroupBy {
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            GroupBy::Site => "site",
+            GroupBy::Function => "function",
+            GroupBy::Crate => "crate",
+            GroupBy::Thread => "thread",
+            GroupBy::Tag => "tag",
+        }
+    }
+}
+
+/// What is looked at, and how.
+#[derive(Debug, Clone, Default)]
+pub struct ViewOptions {
+    /// What makes two sites one.
+    pub by: GroupBy,
+    /// Which stacks.
+    pub filter: Filter,
+    /// Show allocator and runtime frames too.
+    pub raw_frames: bool,
+}
+
+/// Sites that are one to the reader.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Group {
+    /// Function, crate, thread or tag; for a site its innermost shown function.
+    pub name: String,
+    /// The shown stack, innermost first. Of a function one frame, of crates, threads and tags none.
+    pub frames: Vec<Frame>,
+    /// Blocks live at the moment chosen.
+    pub live: Tally,
+    /// Blocks live at the peak of the process.
+    pub at_peak: Tally,
+    /// Everything allocated.
+    pub total: Tally,
+    /// Freed with at most one other allocation of the thread in between; `None` in sampled captures.
+    pub temporary: Option<Tally>,
+    /// Ages of the live blocks.
+    pub ages: Option<AgeRange>,
+}
+
+/// All groups of a heap.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Grouping {
+    /// In the order of their first allocation.
+    pub groups: Vec<Group>,
+    /// Sites that the filter left out.
+    pub left_out: usize,
+}
+
+impl Grouping {
+    /// Groups a heap's sites.
+    pub fn new(profile: &Profile, heap: &Heap, symbolizer: &mut Symbolizer<'_>, options: &ViewOptions) -> Grouping {
+        let mut grouping = Grouping { groups: Vec::new(), left_out: 0 };
+        let mut positions: HashMap<Key, usize> = HashMap::new();
+        for site in &heap.sites {
+            let frames = shown_frames(symbolizer, site, options.raw_frames);
+            if !options.filter.keeps(&frames) {
+                grouping.left_out += 1;
+                continue;
+            }
+            let (key, name, frames) = identify(profile, site, frames, options.by);
+            match positions.entry(key) {
+                Entry::Occupied(entry) => {
+                    if let Some(group) = grouping.groups.get_mut(*entry.get()) {
+                        group.add(site);
+                    }
+                }
+                Entry::Vacant(entry) => {
+                    entry.insert(grouping.groups.len());
+                    let mut group = Group::empty(name, frames, heap.interval_bytes);
+                    group.add(site);
+                    grouping.groups.push(group);
+                }
+            }
+        }
+        grouping
+    }
+
+    /// Groups that hold something of `figure`, most bytes first, then in the order of their first allocation.
+    pub fn ranked(&self, figure: impl Fn(&Group) -> Tally) -> Vec<&Group> {
+        let mut ranked: Vec<&Group> = self.groups.iter().filter(|group| !figure(group).is_empty()).collect();
+        ranked.sort_by_key(|group| Reverse(figure(group).estimated_bytes()));
+        ranked
+    }
+}
+
+/// A site's stack as it is shown, innermost first.
+pub(crate) fn shown_frames(symbolizer: &mut Symbolizer<'_>, site: &Site, raw: bool) -> Vec<Frame> {
+    let frames = symbolizer.stack(site.stack, site.first_ticks);
+    if raw { frames } else { trim(&frames).to_vec() }
+}
+
+/// The name of the crate that a shown stack is counted for.
+pub(crate) fn crate_name(frames: &[Frame]) -> &str {
+    let crates = || frames.iter().filter_map(crate_of);
+    crates().find(|name| !is_library(name)).or_else(|| crates().next()).unwrap_or("[unknown]")
+}
+
+/// What two equal groups have in common.
+#[derive(Debug, PartialEq, Eq, Hash)]
+enum Key {
+    /// Name, file and line of every frame: inlining may give one call several addresses.
+    Frames(Vec<(String, Option<String>)>),
+    Name(String),
+}
+
+fn identify(profile: &Profile, site: &Site, mut frames: Vec<Frame>, by: GroupBy) -> (Key, String, Vec<Frame>) {
+    let function = || frames.first().map(Frame::name).unwrap_or_default();
+    let name = match by {
+        GroupBy::Site => {
+            let key = frames.iter().map(|frame| (frame.name(), frame.place())).collect();
+            return (Key::Frames(key), function(), frames);
+        }
+        GroupBy::Function => function(),
+        GroupBy::Crate => crate_name(&frames).to_owned(),
+        GroupBy::Thread => profile.thread_name(site.thread),
+        GroupBy::Tag => profile.tag_name(site.tag).unwrap_or_else(|| "[no tag]".to_owned()),
+    };
+    frames.truncate(usize::from(by == GroupBy::Function));
+    (Key::Name(name.clone()), name, frames)
+}
+
+impl Group {
+    fn empty(name: String, frames: Vec<Frame>, interval_bytes: u64) -> Group {
+        let none = Tally::new(interval_bytes);
+        Group { name, frames, live: none, at_peak: none, total: none, temporary: None, ages: None }
+    }
+
+    fn add(&mut self, site: &Site) {
+        self.live += site.live;
+        self.at_peak += site.at_peak;
+        self.total += site.total;
+        self.temporary = match (self.temporary, site.temporary) {
+            (Some(mut sum), Some(more)) => {
+                sum += more;
+                Some(sum)
+            }
+            (sum, more) => sum.or(more),
+        };
+        self.ages = match (self.ages, site.ages) {
+            (Some(one), Some(other)) => Some(AgeRange {
+                oldest_ns: one.oldest_ns.max(other.oldest_ns),
+                youngest_ns: one.youngest_ns.min(other.youngest_ns),
+            }),
+            (one, other) => one.or(other),
+        };
+    }
+}

@@ -1,0 +1,14 @@
+//! What of a heap is looked at, and how it is put together: trimmed stacks, filters, groups, moments.
+
+mod at;
+mod crate_name;
+mod filter;
+mod group;
+mod trim;
+
+pub use at::{At, AtError};
+pub use crate_name::{crate_of, is_library};
+pub use filter::Filter;
+pub use group::{Group, GroupBy, Grouping, ViewOptions};
+pub(crate) use group::{crate_name, shown_frames};
+pub use trim::trim;

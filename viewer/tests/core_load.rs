@@ -1,0 +1,355 @@
+//! Loading what may be a capture, may be a part of one, or may be none at all.
+#![forbid(unsafe_code)]
+
+mod support;
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use plimsoll_format::*;
+use plimsoll_viewer::capture::{self, Capture, LoadError, LoadOptions};
+use plimsoll_viewer::model::{EndKind, Measure, StackId};
+use plimsoll_viewer::replay::{Heap, Moment, ReplayOptions};
+use support::*;
+
+fn open(path: &Path) -> Result<Capture, LoadError> {
+    capture::open(path, &LoadOptions::default())
+}
+
+fn replayed(path: &Path) -> (Capture, Heap) {
+    let capture = open(path).unwrap_or_else(|error| panic!("{error}"));
+    let heap = capture.replay(&ReplayOptions::default()).unwrap_or_else(|error| panic!("{error}"));
+    (capture, heap)
+}
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a temporary folder")
+}
+
+fn file(folder: &tempfile::TempDir, bytes: &[u8]) -> PathBuf {
+    let path = folder.path().join("test.plim");
+    fs::write(&path, bytes).expect("a test can write");
+    path
+}
+
+/// The error of opening these bytes: one line that names the file.
+fn refused(bytes: &[u8]) -> LoadError {
+    let folder = folder();
+    let path = file(&folder, bytes);
+    let error = open(&path).expect_err("it is no capture");
+    let text = error.to_string();
+    assert!(text.contains("test.plim") && !text.contains('\n'), "{text}");
+    error
+}
+
+/// A capture of five blocks: three with two allocations each, and a free of the first.
+fn small() -> Vec<u8> {
+    let mut builder = CaptureBuilder::exact();
+    builder.stacks(3).block();
+    for round in 0..3u64 {
+        let at = 1_100 + round * 100;
+        let address = 0x1000 * (round + 1);
+        builder.events(&[alloc(at, address, 10, 1), alloc(at + 10, address + 16, 20, 2)]).watermark(at + 20).block();
+    }
+    builder.events(&[free(1_500, 0x1000)]).end(2_000).bytes()
+}
+
+#[test]
+fn what_is_no_capture_is_said_in_one_line() {
+    assert!(matches!(refused(b""), LoadError::Empty { .. }));
+    assert!(matches!(refused(&b"hello\n".repeat(100)), LoadError::NotACapture { .. }));
+    assert!(matches!(refused(b"P"), LoadError::NotACapture { .. }));
+    assert!(matches!(refused(&[0; 4096]), LoadError::NotACapture { .. }));
+    assert!(matches!(refused(&file_header()), LoadError::NoHeader { .. }));
+    let newer = {
+        let mut header = file_header();
+        header[8] = 9;
+        let crc = crc32(&header[..12]);
+        header[12..].copy_from_slice(&crc.to_le_bytes());
+        refused(&header)
+    };
+    assert!(matches!(newer, LoadError::NewerVersion { found: 9, supported: VERSION, .. }), "{newer}");
+}
+
+/// CRC-32 as zlib has it, bit by bit.
+fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0u32, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xEDB8_8320 } else { crc >> 1 })
+    })
+}
+
+#[test]
+fn what_is_no_file_is_said_in_one_line() {
+    let folder = folder();
+    let missing = open(&folder.path().join("nowhere.plim")).expect_err("there is none");
+    assert!(matches!(missing, LoadError::Missing { .. }) && missing.to_string().contains("nowhere"), "{missing}");
+    assert!(matches!(open(folder.path()), Err(LoadError::Directory { .. })));
+    let device = Path::new("/dev/zero");
+    if device.exists() {
+        assert!(matches!(open(device), Err(LoadError::NotRegular { .. })));
+    }
+}
+
+#[test]
+fn a_gigabyte_of_zeros_is_refused_after_its_first_part() {
+    let folder = folder();
+    let path = folder.path().join("zeros");
+    let file = fs::File::create(&path).expect("a test can write");
+    // A hole: no disk space is used.
+    file.set_len(1 << 30).expect("the file system knows holes");
+    let begin = std::time::Instant::now();
+    assert!(matches!(open(&path), Err(LoadError::NotACapture { .. })));
+    // Only the first 16 MiB are read; a whole gigabyte would take far longer, also on a slow disk.
+    assert!(begin.elapsed().as_secs() < 10, "took {:?}", begin.elapsed());
+}
+
+#[test]
+fn a_whole_capture_loads_without_a_warning() {
+    let folder = folder();
+    let (capture, heap) = replayed(&file(&folder, &small()));
+    let profile = &capture.profile;
+    assert_eq!(profile.end.kind, EndKind::Clean);
+    assert_eq!((profile.duration_ns, profile.segments.len()), (1_000, 1));
+    assert_eq!(profile.warnings, Vec::<String>::new());
+    assert_eq!(heap.events, 7);
+    let live =
+        |stack| heap.sites.iter().find(|site| site.stack == StackId(stack)).map(|site| site.live.measure_bytes());
+    assert_eq!([live(1), live(2)], [Some(Measure::exact(20)), Some(Measure::exact(60))]);
+}
+
+#[test]
+fn every_truncation_is_a_profile_with_a_warning() {
+    let bytes = small();
+    let folder = folder();
+    let mut events = 0;
+    let mut loaded = 0;
+    for length in 0..bytes.len() {
+        let path = file(&folder, &bytes[..length]);
+        let Ok(capture) = open(&path) else {
+            assert_eq!(loaded, 0, "a longer part was refused, {length} bytes");
+            continue;
+        };
+        loaded += 1;
+        let heap = capture.replay(&ReplayOptions::default()).expect("it was opened");
+        assert!(heap.events >= events, "{length} bytes give {} events after {events}", heap.events);
+        events = heap.events;
+        assert!(matches!(capture.profile.end.kind, EndKind::Truncated | EndKind::Killed), "{length} bytes");
+        assert_eq!(capture.profile.warnings.len(), 1, "{:?}", capture.profile.warnings);
+    }
+    // All but the last block, which holds the free and the end.
+    assert_eq!(events, 6);
+    assert!(loaded > bytes.len() / 2);
+}
+
+#[test]
+fn a_flipped_bit_costs_at_most_its_block() {
+    let bytes = small();
+    let folder = folder();
+    for bit in 0..bytes.len() * 8 {
+        let mut flipped = bytes.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        let path = file(&folder, &flipped);
+        match open(&path) {
+            Ok(capture) => {
+                let heap = capture.replay(&ReplayOptions::default()).expect("it was opened");
+                // Five blocks, of which one is lost: two events at most.
+                assert!(heap.events >= 5, "bit {bit}: {} events", heap.events);
+                let hurt = heap.events < 7 || capture.profile.end.kind != EndKind::Clean;
+                assert!(!hurt || !capture.profile.warnings.is_empty(), "bit {bit}: no warning");
+            }
+            // The header's block is the only one that cannot be done without; a flip in the version is a newer version.
+            Err(LoadError::NoHeader { .. } | LoadError::NewerVersion { .. }) => {}
+            Err(error) => panic!("bit {bit}: {error}"),
+        }
+    }
+}
+
+#[test]
+fn a_lost_block_gives_live_figures_bounds() {
+    let mut builder = CaptureBuilder::exact();
+    builder.stacks(1).events(&[alloc(1_100, 0x10, 100, 1)]).watermark(1_200).block();
+    let before = builder.bytes().len();
+    builder.events(&[free(1_300, 0x10)]).block();
+    let after = builder.bytes().len();
+    let mut bytes = builder.watermark(1_400).events(&[alloc(1_500, 0x20, 7, 1)]).end(2_000).bytes();
+    bytes.drain(before..after);
+    let folder = folder();
+    let (capture, heap) = replayed(&file(&folder, &bytes));
+    assert_eq!(capture.profile.unread.gaps.len(), 1);
+    assert_eq!(capture.profile.gap_until_ticks, Some(1_400));
+    // The block of 100 may be gone, the one of 7 came later; how much was allocated in the gap is not known.
+    assert_eq!(heap.sites[0].live.measure_bytes(), Measure { value: 107, low: 7, high: None });
+    assert!(capture.profile.warnings[0].contains("1 block is missing"), "{:?}", capture.profile.warnings);
+}
+
+#[test]
+fn copies_and_blocks_of_other_sessions_are_left_out() {
+    let folder = folder();
+    let mut foreign = CaptureBuilder::with_header(Header { session: 1, ..header(Mode::Exact, 1) });
+    foreign.events(&[alloc(1_100, 0x99, 1, 1)]);
+    let bytes = [small(), small(), foreign.bytes(), b"junk at the end".to_vec()].concat();
+    let (capture, heap) = replayed(&file(&folder, &bytes));
+    assert_eq!(heap.events, 7);
+    let unread = &capture.profile.unread;
+    assert_eq!((unread.copied_blocks, unread.foreign_blocks), (5, 1));
+    assert_eq!(capture.profile.end.kind, EndKind::Clean);
+    assert!(capture.profile.warnings.len() >= 2, "{:?}", capture.profile.warnings);
+}
+
+#[test]
+fn a_detached_agent_says_why_and_a_missing_end_is_a_kill() {
+    let folder = folder();
+    let detached = EndReason::Detached("a system call failed".into());
+    let mut builder = CaptureBuilder::exact();
+    builder.record(Record::End(End { ticks: 1_500, reason: detached, lost_blocks: 0 }));
+    let (capture, _) = replayed(&file(&folder, &builder.bytes()));
+    assert_eq!(capture.profile.end.kind, EndKind::Detached);
+    assert!(capture.profile.warnings[0].contains("a system call failed"));
+    let (capture, _) = replayed(&file(&folder, &CaptureBuilder::exact().bytes()));
+    assert_eq!(capture.profile.end.kind, EndKind::Killed);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_process_that_writes_still_is_running() {
+    let folder = folder();
+    let program = std::env::current_exe().expect("a test has a program");
+    let program = program.file_name().expect("it has a name").to_string_lossy().into_owned();
+    let header = Header { pid: std::process::id(), program, tick_ns: 60_000_000_000, ..header(Mode::Exact, 1) };
+    let (capture, _) = replayed(&file(&folder, &CaptureBuilder::with_header(header.clone()).bytes()));
+    assert_eq!(capture.profile.end.kind, EndKind::Running);
+    // Another program has the process id by now.
+    let other = Header { program: "other".into(), ..header };
+    let (capture, _) = replayed(&file(&folder, &CaptureBuilder::with_header(other).bytes()));
+    assert_eq!(capture.profile.end.kind, EndKind::Killed);
+}
+
+#[test]
+fn a_file_that_grows_is_read_as_it_was() {
+    let folder = folder();
+    let path = file(&folder, &small());
+    let capture = open(&path).expect("it is a capture");
+    let mut growing = fs::OpenOptions::new().append(true).open(&path).expect("it is there");
+    growing.write_all(&small()).expect("a test can write");
+    assert_eq!(capture.replay(&ReplayOptions::default()).expect("it was opened").events, 7);
+}
+
+/// Three segments of one capture. Block 0x10 lives through all, 0x20 is freed in segment 1, 0x30 comes in segment 2.
+fn segments(folder: &Path) -> [PathBuf; 3] {
+    let segment = |number| Header { segment: number, ..header(Mode::Exact, 1) };
+    let listed = |address, ticks, size_bytes| LiveBlock {
+        address,
+        size_bytes,
+        ticks,
+        stack: 1,
+        thread: 1,
+        tag: 0,
+        interval_bytes: 1,
+    };
+    let mut first = CaptureBuilder::with_header(segment(0));
+    first.stacks(2).events(&[alloc(1_100, 0x10, 100, 1), alloc(1_200, 0x20, 30, 1)]).watermark(1_300);
+    let zero = first.save(folder, "run.plim");
+    let mut second = CaptureBuilder::continued(segment(1), first.next_sequence());
+    second.stacks(2).record(Record::Counters(counters(2_000, Totals::default(), 130)));
+    second.record(Record::LiveBlocks(vec![listed(0x10, 1_100, 100), listed(0x20, 1_200, 30)]));
+    second.events(&[free(2_100, 0x20)]).watermark(2_200);
+    let one = second.save(folder, "run.plim.1");
+    let mut third = CaptureBuilder::continued(segment(2), second.next_sequence());
+    third.stacks(2).record(Record::Counters(counters(3_000, Totals::default(), 130)));
+    third.record(Record::LiveBlocks(vec![listed(0x10, 1_100, 100)]));
+    // Its event comes again though the opening of a later segment might list it, and one more.
+    third.events(&[alloc(1_100, 0x10, 100, 1), alloc(3_100, 0x30, 7, 2)]).end(4_000);
+    let two = third.save(folder, "run.plim.2");
+    [zero, one, two]
+}
+
+fn live_bytes(heap: &Heap) -> u64 {
+    heap.sum(|site| site.live).bytes
+}
+
+#[test]
+fn segments_are_one_capture_whichever_is_named() {
+    let folder = folder();
+    for path in segments(folder.path()) {
+        let (capture, heap) = replayed(&path);
+        assert_eq!(capture.profile.segments.len(), 3);
+        assert_eq!(capture.profile.missing, []);
+        // The event that came again is a block freed unseen and allocated again: 100 + 7 live all the same.
+        assert_eq!(live_bytes(&heap), 107);
+        assert_eq!(heap.repairs.unmatched_blocks, 0);
+        assert!(!heap.totals_are_partial);
+    }
+}
+
+#[test]
+fn what_is_left_of_a_rotated_capture_is_read_and_the_gap_named() {
+    let folder = folder();
+    let [zero, one, two] = segments(folder.path());
+    fs::remove_file(&zero).expect("it is there");
+    // NAME itself is gone and still names the capture.
+    for path in [&zero, &one, &two] {
+        let (capture, heap) = replayed(path);
+        assert_eq!(live_bytes(&heap), 107);
+        assert!(heap.totals_are_partial);
+        let missing = capture.profile.missing[0];
+        // From the start to the first reading of segment 1 at tick 2,000.
+        assert_eq!((missing.from_ns, missing.to_ns, missing.last_segment), (0, 1_000, 0));
+        assert!(capture.profile.warnings[0].contains("segment 0 is gone"), "{:?}", capture.profile.warnings);
+    }
+    fs::remove_file(&one).expect("it is there");
+    let (_, heap) = replayed(&zero);
+    assert_eq!(live_bytes(&heap), 107);
+    // The block from before the gap is as old as its listing says: 4,000 − 1,100.
+    assert_eq!(heap.sites[0].ages.map(|ages| ages.oldest_ns), Some(2_900));
+}
+
+#[test]
+fn a_segment_missing_in_the_middle_ends_what_is_not_listed_after_it() {
+    let folder = folder();
+    let [zero, one, _] = segments(folder.path());
+    fs::remove_file(&one).expect("it is there");
+    let (capture, heap) = replayed(&zero);
+    // 0x20 was freed in the missing segment: the third one does not list it.
+    assert_eq!(live_bytes(&heap), 107);
+    assert_eq!(capture.profile.missing[0].first_segment, 1);
+    assert_eq!((capture.profile.missing[0].from_ns, capture.profile.missing[0].to_ns), (300, 2_000));
+}
+
+#[test]
+fn a_segment_of_another_session_is_not_mixed_in() {
+    let folder = folder();
+    let [zero, one, two] = segments(folder.path());
+    fs::copy(&two, folder.path().join("run.plim.3")).expect("a test can copy");
+    let other = Header { session: 9, segment: 1, ..header(Mode::Exact, 1) };
+    fs::remove_file(&one).expect("it is there");
+    CaptureBuilder::with_header(other).save(folder.path(), "run.plim.1");
+    let (capture, heap) = replayed(&zero);
+    assert_eq!(capture.profile.segments.len(), 2);
+    assert_eq!(live_bytes(&heap), 107);
+    assert!(capture.profile.warnings.iter().any(|warning| warning.contains("another session")));
+}
+
+#[test]
+fn hostile_numbers_neither_crash_nor_hang() {
+    let folder = folder();
+    let mut builder = CaptureBuilder::exact();
+    builder.record(Record::Anchor(Anchor { ticks: u64::MAX, monotonic_ns: u64::MAX, wall_ns: i64::MIN }));
+    builder.record(Record::StackNodes(vec![StackNode { id: u32::MAX, parent: u32::MAX, address: u64::MAX }]));
+    let huge = |ticks, address| Event { thread: u32::MAX, tag: u32::MAX, ..alloc(ticks, address, u64::MAX, u32::MAX) };
+    builder.events(&[huge(0, 0), huge(u64::MAX, u64::MAX), huge(u64::MAX, 1), free(0, 0), free(0, 0)]);
+    builder.watermark(u64::MAX).watermark(0).record(Record::Counters(counters(
+        u64::MAX,
+        Totals { allocations: 0, bytes: 0, frees: u64::MAX, freed_bytes: u64::MAX, reallocations: u64::MAX },
+        u64::MAX,
+    )));
+    let bytes = builder.end(u64::MAX).bytes();
+    let path = file(&folder, &bytes);
+    let capture = open(&path).expect("it is a capture");
+    for moment in [Moment::End, Moment::Peak, Moment::Time(0), Moment::Time(u64::MAX)] {
+        let heap = capture.replay(&ReplayOptions { moment, range: None }).expect("it was opened");
+        plimsoll_viewer::analysis::summary(&capture.profile, &heap);
+        plimsoll_viewer::analysis::leaks(&heap);
+        plimsoll_viewer::analysis::timeline(&capture.profile);
+    }
+}
