@@ -1,1 +1,10 @@
-//! placeholder
+//! What the example programs share: an allocator that counts by itself, and the comparison of its counts with
+//! Plimsoll's.
+//!
+//! Each program under `src/bin` has one known memory problem; `README.md` is the index.
+
+mod counted;
+mod oracle;
+
+pub use counted::{Counted, Counts};
+pub use oracle::finish;
