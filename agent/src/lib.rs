@@ -16,7 +16,7 @@
 //! `PLIMSOLL_OUTPUT=run.plim` (or `captures/`, for a new file at each start) it records: by default one sample per
 //! 512 KiB allocated, with its stack, until it is freed; with `PLIMSOLL_MODE=exact` every allocation, free and
 //! reallocation. `plimsoll report run.plim`, the viewer's command, shows what holds the memory. Build with
-//! `debug = "line-tables-only"` for file and line in stacks.
+//! `debug = 1` for file and line in stacks.
 //!
 //! # What it promises
 //!
