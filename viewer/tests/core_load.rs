@@ -4,7 +4,6 @@
 mod support;
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use plimsoll_format::*;
@@ -184,6 +183,21 @@ fn a_lost_block_gives_live_figures_bounds() {
 }
 
 #[test]
+fn a_gap_that_nothing_follows_reaches_to_the_last_moment() {
+    let mut builder = CaptureBuilder::exact();
+    builder.stacks(1).events(&[alloc(1_100, 0x10, 100, 1)]).watermark(1_200).block();
+    let before = builder.bytes().len();
+    builder.events(&[free(1_300, 0x10)]).block();
+    let after = builder.bytes().len();
+    let mut bytes = builder.stacks(1).bytes();
+    bytes.drain(before..after);
+    let folder = folder();
+    let (capture, heap) = replayed(&file(&folder, &bytes));
+    assert_eq!(capture.profile.gap_until_ticks, Some(1_200));
+    assert_eq!(heap.sites[0].live.measure_bytes().low, 0);
+}
+
+#[test]
 fn copies_and_blocks_of_other_sessions_are_left_out() {
     let folder = folder();
     let mut foreign = CaptureBuilder::with_header(Header { session: 1, ..header(Mode::Exact, 1) });
@@ -228,14 +242,17 @@ fn a_process_that_writes_still_is_running() {
 #[test]
 fn a_file_that_grows_is_read_as_it_was() {
     let folder = folder();
-    let path = file(&folder, &small());
+    let mut builder = CaptureBuilder::exact();
+    builder.stacks(1).events(&[alloc(1_100, 0x10, 100, 1)]);
+    let path = builder.save(folder.path(), "test.plim");
     let capture = open(&path).expect("it is a capture");
-    let mut growing = fs::OpenOptions::new().append(true).open(&path).expect("it is there");
-    growing.write_all(&small()).expect("a test can write");
-    assert_eq!(capture.replay(&ReplayOptions::default()).expect("it was opened").events, 7);
+    builder.events(&[free(1_200, 0x10)]).end(2_000).save(folder.path(), "test.plim");
+    assert_eq!(capture.replay(&ReplayOptions::default()).expect("it was opened").events, 1);
+    assert_eq!(replayed(&path).1.events, 2);
 }
 
-/// Three segments of one capture. Block 0x10 lives through all, 0x20 is freed in segment 1, 0x30 comes in segment 2.
+/// Three segments of one capture. Block 0x10 lives through all, 0x20 is freed in segment 1, 0x30 and 0x40 come in
+/// segment 2: 100 + 7 + 40 bytes live at the end.
 fn segments(folder: &Path) -> [PathBuf; 3] {
     let segment = |number| Header { segment: number, ..header(Mode::Exact, 1) };
     let listed = |address, ticks, size_bytes| LiveBlock {
@@ -257,9 +274,10 @@ fn segments(folder: &Path) -> [PathBuf; 3] {
     let one = second.save(folder, "run.plim.1");
     let mut third = CaptureBuilder::continued(segment(2), second.next_sequence());
     third.stacks(2).record(Record::Counters(counters(3_000, Totals::default(), 130)));
-    third.record(Record::LiveBlocks(vec![listed(0x10, 1_100, 100)]));
-    // Its event comes again though the opening of a later segment might list it, and one more.
-    third.events(&[alloc(1_100, 0x10, 100, 1), alloc(3_100, 0x30, 7, 2)]).end(4_000);
+    third.record(Record::LiveBlocks(vec![listed(0x10, 1_100, 100), LiveBlock { stack: 2, ..listed(0x40, 2_950, 40) }]));
+    // A chunk from before the opening is written after it: a former life of address 0x40, and the listed one.
+    third.events(&[alloc(2_900, 0x40, 9, 2), free(2_940, 0x40), alloc(2_950, 0x40, 40, 2)]);
+    third.events(&[alloc(3_100, 0x30, 7, 2)]).end(4_000);
     let two = third.save(folder, "run.plim.2");
     [zero, one, two]
 }
@@ -275,9 +293,8 @@ fn segments_are_one_capture_whichever_is_named() {
         let (capture, heap) = replayed(&path);
         assert_eq!(capture.profile.segments.len(), 3);
         assert_eq!(capture.profile.missing, []);
-        // The event that came again is a block freed unseen and allocated again: 100 + 7 live all the same.
-        assert_eq!(live_bytes(&heap), 107);
-        assert_eq!(heap.repairs.unmatched_blocks, 0);
+        assert_eq!(live_bytes(&heap), 147);
+        assert_eq!((heap.repairs.unmatched_blocks, heap.repairs.unseen_frees), (0, 0));
         assert!(!heap.totals_are_partial);
     }
 }
@@ -290,7 +307,7 @@ fn what_is_left_of_a_rotated_capture_is_read_and_the_gap_named() {
     // NAME itself is gone and still names the capture.
     for path in [&zero, &one, &two] {
         let (capture, heap) = replayed(path);
-        assert_eq!(live_bytes(&heap), 107);
+        assert_eq!(live_bytes(&heap), 147);
         assert!(heap.totals_are_partial);
         let missing = capture.profile.missing[0];
         // From the start to the first reading of segment 1 at tick 2,000.
@@ -299,7 +316,8 @@ fn what_is_left_of_a_rotated_capture_is_read_and_the_gap_named() {
     }
     fs::remove_file(&one).expect("it is there");
     let (_, heap) = replayed(&zero);
-    assert_eq!(live_bytes(&heap), 107);
+    assert_eq!(live_bytes(&heap), 147);
+    assert_eq!(heap.repairs.unseen_frees, 0);
     // The block from before the gap is as old as its listing says: 4,000 − 1,100.
     assert_eq!(heap.sites[0].ages.map(|ages| ages.oldest_ns), Some(2_900));
 }
@@ -311,7 +329,7 @@ fn a_segment_missing_in_the_middle_ends_what_is_not_listed_after_it() {
     fs::remove_file(&one).expect("it is there");
     let (capture, heap) = replayed(&zero);
     // 0x20 was freed in the missing segment: the third one does not list it.
-    assert_eq!(live_bytes(&heap), 107);
+    assert_eq!(live_bytes(&heap), 147);
     assert_eq!(capture.profile.missing[0].first_segment, 1);
     assert_eq!((capture.profile.missing[0].from_ns, capture.profile.missing[0].to_ns), (300, 2_000));
 }
@@ -326,8 +344,12 @@ fn a_segment_of_another_session_is_not_mixed_in() {
     CaptureBuilder::with_header(other).save(folder.path(), "run.plim.1");
     let (capture, heap) = replayed(&zero);
     assert_eq!(capture.profile.segments.len(), 2);
-    assert_eq!(live_bytes(&heap), 107);
+    assert_eq!(live_bytes(&heap), 147);
     assert!(capture.profile.warnings.iter().any(|warning| warning.contains("another session")));
+    // With NAME gone, the session of the newest segment is the capture.
+    fs::remove_file(&zero).expect("it is there");
+    let (capture, _) = replayed(&zero);
+    assert_eq!(capture.profile.segments.iter().map(|segment| segment.number).collect::<Vec<_>>(), [2]);
 }
 
 #[test]
@@ -351,5 +373,22 @@ fn hostile_numbers_neither_crash_nor_hang() {
         plimsoll_viewer::analysis::summary(&capture.profile, &heap);
         plimsoll_viewer::analysis::leaks(&heap);
         plimsoll_viewer::analysis::timeline(&capture.profile);
+    }
+}
+
+#[test]
+fn the_format_s_own_sample_captures_load() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../agent/format/tests/captures");
+    let kinds = [
+        ("v1-sampled.plim", EndKind::Clean),
+        ("v1-exact.plim", EndKind::Detached),
+        ("v1-segment.plim", EndKind::Clean),
+    ];
+    for (name, kind) in kinds {
+        let (capture, heap) = replayed(&folder.join(name));
+        assert_eq!(capture.profile.end.kind, kind, "{name}");
+        // Sampled: of three samples one is freed and one is thinned out. Exact: the block whose reallocation failed.
+        // Segment: the block that its opening lists.
+        assert_eq!(heap.sum(|site| site.live).blocks, 1, "{name}");
     }
 }

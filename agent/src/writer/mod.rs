@@ -8,15 +8,16 @@
 
 mod balance;
 mod definitions;
+mod file;
 mod output;
+mod thinning;
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use plimsoll_format::{
-    AgentCost, BlockWriter, Counters, End, EndReason, Event, EventKind, Events, Header, LiveBlock, Mode, PackState,
-    Reader, Record, Thinning, unpack,
+    AgentCost, BlockWriter, Counters, End, EndReason, EventKind, Events, Header, Mode, PackState, Record, unpack,
 };
 
 use crate::chunk::{ChunkReader, Part, first_state};
@@ -24,7 +25,6 @@ use crate::clock;
 use crate::live_table::THIN_AT;
 use crate::memory::MemoryReader;
 use crate::recorder::Recorder;
-use crate::sampler::{Random, keep_probability};
 use crate::watcher::ModuleList;
 use crate::{slot, sys};
 use balance::Balance;
@@ -37,10 +37,6 @@ const BLOCK_BYTES: usize = 256 << 10;
 const KEYFRAME_BYTES: u64 = 4 << 20;
 /// Events taken from the ring before other work gets its turn.
 const RING_BATCH: usize = 64 << 10;
-/// Records kept for later while writes fail.
-const MOST_UNSAID: usize = 16 << 10;
-/// Live blocks in one record.
-const LIVE_BATCH: usize = 4096;
 
 /// What the session and the writer tell each other.
 #[derive(Default)]
@@ -388,174 +384,6 @@ impl Writer {
         self.keyframe_at = self.written_bytes + self.buffer.len() as u64 + KEYFRAME_BYTES.max(8 * size);
     }
 
-    // ---- the file ----
-
-    /// Writes what is finished and what is not. While writes fail nothing is tried here, but at each tick.
-    fn flush(&mut self) {
-        self.blocks.finish(&mut self.buffer);
-        if self.buffer.is_empty() {
-            return;
-        }
-        if self.failing.is_some() {
-            self.salvage(true);
-        } else {
-            match self.output.append(&self.buffer) {
-                Ok(()) => self.written_bytes += self.buffer.len() as u64,
-                Err(error) => {
-                    self.failed(&error);
-                    self.salvage(true);
-                }
-            }
-        }
-        self.buffer.clear();
-    }
-
-    /// Tries to go on after a failure: with everything that was defined, as the definitions since may be lost, and with
-    /// what was left unsaid.
-    fn recover(&mut self) {
-        self.flush();
-        self.keyframe();
-        for record in self.unsaid.clone() {
-            self.push(&record);
-        }
-        if self.owes_live_blocks {
-            self.push_live_blocks();
-        }
-        self.write_losses(clock::now());
-        self.blocks.finish(&mut self.buffer);
-        match self.output.append(&self.buffer) {
-            Ok(()) => {
-                self.written_bytes += self.buffer.len() as u64;
-                self.failing = None;
-                self.owes_live_blocks = false;
-                self.unsaid.clear();
-                self.recorder.writer_stuck.store(false, Ordering::Relaxed);
-            }
-            Err(error) => {
-                self.failed(&error);
-                self.salvage(false);
-            }
-        }
-        self.buffer.clear();
-    }
-
-    fn failed(&mut self, error: &std::io::Error) {
-        let code = error.raw_os_error().unwrap_or(libc::EIO);
-        self.failing = Some(code);
-        self.last_error = code;
-        self.recorder.writer_stuck.store(true, Ordering::Relaxed);
-        let said = format!("{error} ({})", self.output.current().display());
-        if !self.said {
-            self.said = true;
-            crate::session::say(&format!(
-                "cannot write {}: {error}; the program goes on, the capture will have a gap",
-                self.output.current().display()
-            ));
-        }
-        self.outcome.write_error = Some(said);
-    }
-
-    /// Goes through a buffer that could not be written: counts its events as lost, and keeps what must still be said
-    /// (unless that is where it came from).
-    fn salvage(&mut self, keep_unsaid: bool) {
-        let mut reader = Reader::new();
-        reader.feed(&self.buffer);
-        reader.end();
-        let losses = &self.recorder.losses;
-        let cause = plimsoll_format::LossCause::WriteFailed(self.last_error);
-        while let Some(plimsoll_format::Item::Block(block)) = reader.next_item() {
-            for record in block.records().flatten() {
-                match record {
-                    Record::Events(events) => {
-                        let lost = unpack(events.state, &events.packed).flatten();
-                        lost.for_each(|event: Event| losses.event(cause, &event));
-                    }
-                    Record::Loss(loss) => losses.put_back(&loss),
-                    Record::LiveBlocks(_) => self.owes_live_blocks = true,
-                    record if keep_unsaid && must_be_said(&record) && self.unsaid.len() < MOST_UNSAID => {
-                        self.unsaid.push(record);
-                    }
-                    _ => {}
-                }
-            }
-        }
-    }
-
-    /// Goes on in a new segment, which says everything that is needed to read it alone.
-    fn rotate(&mut self) {
-        if let Err(error) = self.output.next_segment() {
-            return self.failed(&error);
-        }
-        self.keyframe();
-        self.push(&Record::Counters(self.counters()));
-        self.push_live_blocks();
-        self.flush();
-        self.output.segment_opened();
-    }
-
-    fn push_live_blocks(&mut self) {
-        let live = self.balance.as_ref().map_or_else(|| self.live_samples(), Balance::live);
-        for blocks in live.chunks(LIVE_BATCH) {
-            self.push(&Record::LiveBlocks(blocks.to_vec()));
-        }
-    }
-
-    /// All live samples, also those whose allocation follows in the new segment: address and time tell that they are
-    /// one and the same.
-    fn live_samples(&self) -> Vec<LiveBlock> {
-        let recorder = self.recorder;
-        let samples = recorder.live.samples();
-        samples
-            .map(|sample| LiveBlock {
-                address: sample.address as u64,
-                size_bytes: sample.size,
-                ticks: sample.ticks,
-                stack: sample.stack,
-                thread: sample.thread,
-                tag: sample.tag,
-                interval_bytes: recorder.interval_after(sample.doublings),
-            })
-            .collect()
-    }
-
-    /// Doubles the interval and keeps each live sample with the ratio of its probabilities.
-    fn thin(&mut self) {
-        let recorder = self.recorder;
-        let from = recorder.interval();
-        let doublings = recorder.doublings.fetch_add(1, Ordering::Relaxed) as u8 + 1;
-        let to = recorder.interval();
-        let mut random = Random::new(recorder.seed ^ clock::now());
-        let (kept, dropped) = recorder.live.thin(doublings, |sample| {
-            let own = recorder.interval_after(sample.doublings);
-            random.uniform() <= keep_probability(sample.size, own, to)
-        });
-        for (address, _) in &dropped {
-            crate::filter::remove(*address as usize);
-        }
-        // Events sent before stand before the thinning in the file.
-        self.take_ring();
-        self.push(&Record::Thinning(Thinning {
-            ticks: clock::now(),
-            from_interval_bytes: from,
-            to_interval_bytes: to,
-            kept,
-            dropped: dropped.iter().map(|(address, _)| *address).collect(),
-        }));
-        self.thinned_out.extend(dropped.iter().map(|(_, id)| *id));
-        sys::barrier_on_all_threads();
-        self.thinned_before = slot::all().filter(|slot| slot.busy.load(Ordering::Acquire)).collect();
-    }
-
-    /// Makes the entries of thinned samples available once every hook of that time has been seen to return.
-    fn give_back_thinned(&mut self) {
-        self.thinned_before.retain(|slot| slot.busy.load(Ordering::Acquire));
-        if self.thinned_before.is_empty() {
-            for id in std::mem::take(&mut self.thinned_out) {
-                self.recorder.live.give_back(id);
-            }
-        }
-    }
-
     fn finish(mut self, reason: EndReason) {
         for (thread, totals) in slot::all()
             .filter(|slot| slot.is_used() && !slot.is_agents())
@@ -568,20 +396,6 @@ impl Writer {
         self.outcome.written_bytes = self.written_bytes;
         *lock(&self.shared.outcome) = Some(std::mem::take(&mut self.outcome));
     }
-}
-
-/// Whether a record that was not written must come later, as no keyframe has it.
-fn must_be_said(record: &Record) -> bool {
-    matches!(
-        record,
-        Record::Thinning(_)
-            | Record::Phase { .. }
-            | Record::Marker { .. }
-            | Record::Thread(_)
-            | Record::ThreadEnd { .. }
-            | Record::ThreadTotals { .. }
-            | Record::ModuleUnloaded { .. }
-    )
 }
 
 /// Whatever ends the writer, even a bug, whoever waits for it learns of it.

@@ -35,10 +35,11 @@ fn make_message(number: usize) -> Box<[u8]> {
 /// Sends and receives `messages` messages over a queue of its own.
 fn pair(messages: usize) -> usize {
     let (sender, receiver) = mpsc::sync_channel::<Box<[u8]>>(QUEUE_LENGTH);
-    thread::scope(|scope| {
-        scope.spawn(move || (0..messages).try_for_each(|number| sender.send(make_message(number))));
-        receiver.into_iter().filter(|message| message.iter().all(|byte| *byte == message[0])).count()
-    })
+    // Joined by hand: the end of a scope would not wait for what a thread frees when it ends.
+    let sending = thread::spawn(move || (0..messages).try_for_each(|number| sender.send(make_message(number))));
+    let received = receiver.into_iter().filter(|message| message.iter().all(|byte| *byte == message[0])).count();
+    assert!(sending.join().is_ok_and(|sent| sent.is_ok()), "every message is received");
+    received
 }
 
 fn main() {

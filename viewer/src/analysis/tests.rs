@@ -120,16 +120,16 @@ fn sampled_sizes_are_counted_exactly_and_bytes_keep_to_the_count() {
     let mut builder = CaptureBuilder::sampled(1_000);
     let sample = Event { interval_bytes: 1_000, ..alloc(1_100, 0x10, 100, 1) };
     builder.stacks(1).events(&[sample]);
-    let mut reading = counters(1_500, totals(12, 1_200, 0, 0), 1_200);
+    let mut reading = counters(1_500, totals(8, 800, 0, 0), 800);
     reading.classes = vec![SizeClass::default(); 6];
-    reading.classes.push(SizeClass { allocations: 12, frees: 0 });
+    reading.classes.push(SizeClass { allocations: 8, frees: 0 });
     builder.record(Record::Counters(reading));
     let (capture, heap) = load(builder.end(2_000));
     let sizes = histogram(&capture.profile, &heap, By::Size);
     assert_eq!(sizes.len(), 1);
-    assert_eq!((sizes[0].from, sizes[0].allocations), (64, Measure::exact(12)));
-    // 100 / p = 1050.8; 12 blocks of 64 to 127 bytes are 768 to 1524.
-    assert_eq!(sizes[0].bytes, Measure { value: 1_051, low: 768, high: Some(1_524) });
+    assert_eq!((sizes[0].from, sizes[0].allocations), (64, Measure::exact(8)));
+    // 100 / p = 1050.8, but 8 blocks of 64 to 127 bytes are 512 to 1016.
+    assert_eq!(sizes[0].bytes, Measure { value: 1_016, low: 512, high: Some(1_016) });
 }
 
 #[test]

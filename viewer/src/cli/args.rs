@@ -189,7 +189,7 @@ pub(super) struct Input {
     /// The capture (of one in segments, any of its files)
     #[arg(value_hint = ValueHint::FilePath)]
     pub(super) capture: PathBuf,
-    /// Print JSON; docs/json in the sources holds its schemas
+    /// Print JSON; viewer/docs/json in the sources holds its schemas
     #[arg(long)]
     pub(super) json: bool,
 }

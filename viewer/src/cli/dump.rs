@@ -46,7 +46,12 @@ impl<W: Write> Dump<W> {
                 let text = format!("Events: {} in {} bytes", events.count, events.packed.len());
                 self.line("record", &text);
                 let events = unpack(events.state, &events.packed);
-                events.take_while(|_| full).for_each(|event| self.item("event", &event));
+                for event in events.take_while(|_| full) {
+                    match event {
+                        Ok(event) => self.item("event", &event),
+                        Err(error) => self.item("damage", &error),
+                    }
+                }
             }
             Record::StackNodes(nodes) => {
                 self.line("record", &format!("StackNodes: {}", nodes.len()));

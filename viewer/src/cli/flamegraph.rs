@@ -36,13 +36,14 @@ pub(super) fn flamegraph(args: &FlamegraphArgs) -> Result<(), CliError> {
     let warnings = warnings(&loaded, &heap, &symbolizer.warnings());
     if args.input.json {
         let summary = summary(profile, &heap);
-        let grouping = Grouping { groups: Vec::new(), left_out: 0 };
+        let grouping = Grouping::default();
         let view = View {
             profile,
             heap: &heap,
             summary: &summary,
             grouping: &grouping,
             by: options.by,
+            raw_frames: false,
             top: 0,
             warnings: &warnings,
         };

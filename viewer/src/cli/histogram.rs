@@ -2,7 +2,7 @@
 
 use crate::analysis::{histogram as analyse, summary};
 use crate::present::json::HistogramJson;
-use crate::present::{Screen, View, histogram_text};
+use crate::present::{View, histogram_text};
 use crate::view::{GroupBy, Grouping};
 
 use super::args::HistogramArgs;
@@ -19,18 +19,19 @@ pub(super) fn histogram(args: &HistogramArgs) -> Result<(), CliError> {
     let buckets = analyse(profile, &heap, by);
     let summary = summary(profile, &heap);
     let warnings = warnings(&loaded, &heap, &[]);
-    let grouping = Grouping { groups: Vec::new(), left_out: 0 };
+    let grouping = Grouping::default();
     let view = View {
         profile,
         heap: &heap,
         summary: &summary,
         grouping: &grouping,
         by: GroupBy::Site,
+        raw_frames: false,
         top: 0,
         warnings: &warnings,
     };
     if args.input.json {
         return print_json(&HistogramJson::new(&view, by, &buckets));
     }
-    print(&histogram_text(&view, by, &buckets, Screen::of_stdout()))
+    print(&histogram_text(&view, by, &buckets))
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::capture::{Capture, LoadOptions, open};
 use crate::replay::{Heap, Moment, ReplayOptions};
@@ -24,8 +24,7 @@ pub(super) struct Loaded {
 impl Loaded {
     /// Opens a capture.
     pub(super) fn open(path: &Path) -> Result<Loaded, CliError> {
-        // Drawn on standard error, and only on a terminal.
-        let bar = ProgressBar::no_length();
+        let bar = ProgressBar::hidden();
         if let Ok(style) = ProgressStyle::with_template("{msg} {bar:40} {percent} %") {
             bar.set_style(style);
         }
@@ -37,6 +36,8 @@ impl Loaded {
                 return;
             }
             if !shown.swap(true, Ordering::Relaxed) {
+                // Draws nothing where standard error is no terminal.
+                moved.set_draw_target(ProgressDrawTarget::stderr());
                 moved.set_length(total);
             }
             moved.set_position(done);

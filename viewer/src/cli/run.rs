@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf, absolute};
 use std::process::{Command, ExitStatus};
 
 use crate::capture::LoadError;
+use crate::present::safe;
 
 use super::args::RunArgs;
 use super::error::CliError;
@@ -40,7 +41,7 @@ pub(super) fn run(args: &RunArgs) -> Result<(), CliError> {
         (Ok(()), code) => Err(CliError::Child(code)),
         (Err(error), code) => {
             // Both failed: the program's exit code says more to a script, the reason more to a person.
-            anstream::eprintln!("plimsoll: {}", crate::present::safe(&error.to_string()));
+            anstream::eprintln!("plimsoll: {}", safe(&error.to_string()));
             Err(CliError::Child(code))
         }
     }
@@ -91,14 +92,14 @@ fn exit_code(status: ExitStatus) -> u8 {
 
 fn kept_where(args: &RunArgs, capture: &Path) -> String {
     match args.keep {
-        Some(_) => String::new(),
-        None => format!("{} is deleted now; --keep FILE keeps a capture for the other commands\n", capture.display()),
+        Some(_) => format!("Next: plimsoll leaks {0}, plimsoll flamegraph {0}\n", safe(&capture.to_string_lossy())),
+        None => "Next: run it with --keep FILE to keep the capture for leaks, flamegraph and histogram\n".to_owned(),
     }
 }
 
 fn no_capture(args: &RunArgs) -> CliError {
     let program = args.command.first().map(OsString::as_os_str).unwrap_or_default().to_string_lossy().into_owned();
-    anstream::eprint!("\nTo make {} record, {HOW_TO_LINK}\n", crate::present::safe(&program));
+    anstream::eprint!("\nTo make {} record, {HOW_TO_LINK}\n", safe(&program));
     CliError::Refused(format!(
         "{program} left no capture: it does not link the plimsoll crate, or never makes a Session"
     ))

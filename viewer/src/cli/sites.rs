@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::analysis::summary;
 use crate::present::json::SitesJson;
-use crate::present::{Screen, View, leaks_text, report_text};
+use crate::present::{Screen, View, advice_text, leaks_text, report_text};
 use crate::replay::Heap;
 use crate::symbolize::Symbolizer;
 use crate::view::{Filter, Grouping, ViewOptions};
@@ -22,7 +22,7 @@ impl Look {
 }
 
 pub(super) fn report(args: &ReportArgs) -> Result<(), CliError> {
-    show(&args.input, &args.list, &args.look, report_text)
+    show(&args.input, &args.list, &args.look, |view, screen| report_text(view, screen) + &advice_text(view))
 }
 
 pub(super) fn leaks(args: &LeaksArgs) -> Result<(), CliError> {
@@ -58,8 +58,18 @@ fn with_view<T>(
     let mut symbolizer = Symbolizer::new(profile, symbols);
     let grouping = Grouping::new(profile, heap, &mut symbolizer, options);
     let summary = summary(profile, heap);
-    let warnings = warnings(loaded, heap, &symbolizer.warnings());
-    let view = View { profile, heap, summary: &summary, grouping: &grouping, by: options.by, top, warnings: &warnings };
+    let mut warnings = warnings(loaded, heap, &symbolizer.warnings());
+    warnings.extend(grouping.warnings());
+    let view = View {
+        profile,
+        heap,
+        summary: &summary,
+        grouping: &grouping,
+        by: options.by,
+        raw_frames: options.raw_frames,
+        top,
+        warnings: &warnings,
+    };
     show(&view)
 }
 

@@ -155,7 +155,7 @@ impl FlameGraph {
         if profile.is_exact() {
             return format!("{value}, exact");
         }
-        format!("{value} (95 %), estimated from one sample each {}", units::bytes(profile.interval_bytes()))
+        format!("{value} (95 %), estimated from one sample per {}", units::bytes(profile.interval_bytes()))
     }
 }
 

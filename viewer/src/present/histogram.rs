@@ -8,10 +8,10 @@ use super::style::{faint, heading};
 use super::units;
 
 /// Columns of the longest bar.
-const BAR: u64 = 30;
+const BAR: u64 = 24;
 
 /// The whole screen.
-pub fn histogram_text(view: &View<'_>, by: By, buckets: &[Bucket], screen: Screen) -> String {
+pub fn histogram_text(view: &View<'_>, by: By, buckets: &[Bucket]) -> String {
     let mut text = title(view.profile);
     let (what, basis) = match by {
         By::Size => ("Requested sizes of everything allocated", ""),
@@ -24,15 +24,15 @@ pub fn histogram_text(view: &View<'_>, by: By, buckets: &[Bucket], screen: Scree
     if buckets.is_empty() {
         text.push_str("  nothing was recorded\n");
     } else {
-        text.push_str(&table(by, buckets, screen));
+        text.push_str(&table(by, buckets));
     }
     text.push_str(&view.warning_lines());
     text
 }
 
-fn table(by: By, buckets: &[Bucket], screen: Screen) -> String {
+fn table(by: By, buckets: &[Bucket]) -> String {
     let with_unfreed = by == By::Lifetime;
-    let mut table = screen.table(if with_unfreed { &[0, 1, 2, 3] } else { &[0, 1, 2] });
+    let mut table = Screen::table(if with_unfreed { &[0, 1, 2, 3] } else { &[0, 1, 2] });
     let name = match by {
         By::Size => "size",
         By::Lifetime => "lifetime",

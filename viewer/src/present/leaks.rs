@@ -18,18 +18,19 @@ pub fn leaks_text(view: &View<'_>, screen: Screen) -> String {
     text.push_str(&format!(
         "\n{} {}\n",
         heading(format!(
-            "Live {}: {} in {} blocks from {} {}s",
+            "Live {}: {} in {} blocks from {}",
             view.moment(),
             units::measured_bytes(recorded.measure_bytes()),
             units::measured_count(recorded.measure_blocks()),
-            units::count(ranked.len() as u64),
-            view.by.name(),
+            units::things(ranked.len(), view.by.name()),
         )),
         faint(format!("({})", view.basis()))
     ));
     text.push_str(&faint("age: youngest … oldest block. Live is not leaked: what is kept on purpose is here too.\n"));
     let whole = recorded.measure_bytes();
-    text.push_str(&SiteTable { screen, view, max_frames: FRAMES, ages: true, whole }.render(shown));
+    text.push_str(
+        &SiteTable { screen, view, max_frames: FRAMES, raw: view.raw_frames, ages: true, whole }.render(shown),
+    );
     if shown.len() < ranked.len() {
         text.push_str(&format!("{}\n", faint(format!("{} more; --top 0 shows all", ranked.len() - shown.len()))));
     }

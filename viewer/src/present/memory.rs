@@ -28,15 +28,12 @@ pub(crate) fn memory_rows(profile: &Profile) -> Vec<(&'static str, String)> {
         "Resident (RSS)",
         format!("{rss} ({}), at most {}", parts.join(", "), units::bytes(memory.peak_rss_bytes)),
     ));
-    if let Some(cgroup) = &memory.cgroup {
-        let used = units::bytes(cgroup.used_bytes);
-        rows.push(match cgroup.limit_bytes {
-            Some(limit) => (
-                "Memory limit",
-                format!("{used} of {} used ({})", units::bytes(limit), units::share(cgroup.used_bytes, limit)),
-            ),
-            None => ("Memory limit", format!("none; its cgroup uses {used}")),
-        });
+    if let Some(cgroup) = &memory.cgroup
+        && let Some(limit) = cgroup.limit_bytes
+    {
+        let share = units::share(cgroup.used_bytes, limit);
+        let text = format!("{} of {} used ({share})", units::bytes(cgroup.used_bytes), units::bytes(limit));
+        rows.push(("Memory limit", text));
     }
     rows
 }

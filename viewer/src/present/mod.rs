@@ -17,6 +17,6 @@ pub mod units;
 pub use flamegraph::{FlameGraph, Of};
 pub use histogram::histogram_text;
 pub use leaks::leaks_text;
-pub use report::report_text;
+pub use report::{advice_text, report_text};
 pub use safe::safe;
 pub use screen::{Screen, View};

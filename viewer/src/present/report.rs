@@ -1,8 +1,8 @@
-//! The first screen: what ran, how much it holds, at its peak and at the end, who holds it, what was lost, what next.
+//! The first screen: what ran, how much it holds, at its peak and at the end, who holds it, what was lost.
 
 use jiff::Timestamp;
 
-use crate::model::{EndKind, Profile};
+use crate::model::{EndKind, Measure, Profile};
 
 use super::advice::advice;
 use super::json::LostJson;
@@ -29,8 +29,12 @@ pub fn report_text(view: &View<'_>, screen: Screen) -> String {
     text.push('\n');
     text.push_str(&quality(view.profile));
     text.push_str(&view.warning_lines());
-    text.push_str(&format!("{} {}\n", heading("Next:"), advice(view)));
     text
+}
+
+/// What to look at next, in one line.
+pub fn advice_text(view: &View<'_>) -> String {
+    format!("{} {}\n", heading("Next:"), advice(view))
 }
 
 /// Program, mode, time and end, in two lines.
@@ -41,7 +45,7 @@ pub(crate) fn title(profile: &Profile) -> String {
     let mode = if profile.is_exact() {
         "every allocation recorded".to_owned()
     } else {
-        format!("one sample each {}", units::bytes(profile.interval_bytes()))
+        format!("one sample per {}", units::bytes(profile.interval_bytes()))
     };
     format!(
         "{}  pid {}, {mode}\n{}\n",
@@ -79,8 +83,24 @@ fn totals_rows(view: &View<'_>) -> Vec<(&'static str, String)> {
     };
     let peak = &summary.peak;
     let mut rows = vec![
-        (last, format!("{} {}", units::measured_bytes(totals.live_bytes), blocks(totals.live_allocations))),
-        ("Peak", format!("{} at {}", units::measured_bytes(peak.live_bytes), units::duration(peak.at_ns))),
+        (
+            last,
+            format!(
+                "{} {}{}",
+                units::measured_bytes(totals.live_bytes),
+                blocks(totals.live_allocations),
+                exact(&[totals.live_bytes, totals.live_allocations])
+            ),
+        ),
+        (
+            "Peak",
+            format!(
+                "{} at {}{}",
+                units::measured_bytes(peak.live_bytes),
+                units::duration(peak.at_ns),
+                exact(&[peak.live_bytes])
+            ),
+        ),
         (
             "Allocated",
             format!(
@@ -95,8 +115,9 @@ fn totals_rows(view: &View<'_>) -> Vec<(&'static str, String)> {
             format!("{} in {} frees", units::measured_bytes(totals.freed_bytes), units::measured_count(totals.frees)),
         ),
     ];
-    if summary.before.allocations > 0 {
-        let before = u64::try_from(summary.before.live_bytes()).unwrap_or(0);
+    let before = u64::try_from(summary.before.live_bytes()).unwrap_or(0);
+    // A few bytes of the runtime are no news.
+    if before > totals.live_bytes.value / 100 {
         let text = format!(
             "{} of the allocations; {} of their bytes were live then, and are in no site",
             units::count(summary.before.allocations),
@@ -109,26 +130,25 @@ fn totals_rows(view: &View<'_>) -> Vec<(&'static str, String)> {
     rows
 }
 
+/// Says so when numbers have no error; those that have one show it.
+fn exact(measures: &[Measure]) -> &'static str {
+    if measures.iter().all(|measure| measure.is_exact()) { ", exact" } else { "" }
+}
+
 fn top_sites(view: &View<'_>, screen: Screen) -> String {
     let ranked = view.ranked();
     let shown = view.top(&ranked);
-    let what = match view.by.name() {
-        "site" => "allocation sites".to_owned(),
-        "crate" => "crates".to_owned(),
-        name => format!("{name}s"),
-    };
     if ranked.is_empty() {
         return format!("{}\n", heading(format!("No recorded block was live {}", view.moment())));
     }
-    let count = if shown.len() == ranked.len() {
-        format!("All {} {what}", units::count(ranked.len() as u64))
-    } else {
-        format!("Top {} of {} {what}", shown.len(), units::count(ranked.len() as u64))
-    };
+    let all = units::things(ranked.len(), view.by.name());
+    let count = if shown.len() == ranked.len() { all } else { format!("Top {} of {all}", shown.len()) };
     let whole = view.summary.recorded_live.measure_bytes();
     let mut text =
         format!("{} {}\n", heading(format!("{count}, live {}", view.moment())), faint(format!("({})", view.basis())));
-    text.push_str(&SiteTable { screen, view, max_frames: FRAMES, ages: false, whole }.render(shown));
+    text.push_str(
+        &SiteTable { screen, view, max_frames: FRAMES, raw: view.raw_frames, ages: false, whole }.render(shown),
+    );
     text.push_str(&left_out(view));
     text
 }

@@ -25,14 +25,22 @@ impl Screen {
         Screen { width: width.map(|width| width.clamp(60, 140)) }
     }
 
+    /// `text` followed by `rest`, cut to the screen: what is cut is the end of `text`.
+    pub(crate) fn fit(self, text: &str, rest: &str) -> String {
+        let Some(width) = self.width else { return format!("{text}{rest}") };
+        let room = usize::from(width).saturating_sub(rest.chars().count());
+        if text.chars().count() <= room {
+            return format!("{text}{rest}");
+        }
+        let kept: String = text.chars().take(room.saturating_sub(1)).collect();
+        format!("{kept}…{rest}")
+    }
+
     /// A table without lines, numbers to the right: `right` says which columns.
-    pub(crate) fn table(self, right: &[usize]) -> Table {
+    pub(crate) fn table(right: &[usize]) -> Table {
         let mut table = Table::new();
         table.load_style(presets::NOTHING);
-        match self.width {
-            Some(width) => table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width),
-            None => table.set_content_arrangement(ContentArrangement::Disabled),
-        };
+        table.set_content_arrangement(ContentArrangement::Disabled);
         // Columns exist from the first row on.
         table.set_header(vec![""; right.iter().max().map_or(1, |last| last + 2)]);
         for column in right {
@@ -57,6 +65,8 @@ pub struct View<'a> {
     pub grouping: &'a Grouping,
     /// What they are grouped by.
     pub by: GroupBy,
+    /// Allocator and runtime frames are shown too.
+    pub raw_frames: bool,
     /// Groups to show, 0 for all.
     pub top: usize,
     /// Everything a reader should know, one sentence each.
@@ -89,11 +99,24 @@ impl<'a> View<'a> {
         if self.profile.is_exact() {
             return "exact".to_owned();
         }
-        format!("estimates, ± is the 95 % interval; one sample each {}", super::units::bytes(self.heap.interval_bytes))
+        format!("estimates, ± is the 95 % interval; one sample per {}", super::units::bytes(self.heap.interval_bytes))
     }
 
     /// The warnings as lines.
     pub(crate) fn warning_lines(&self) -> String {
         self.warnings.iter().map(|text| format!("{} {}\n", warning("warning:"), safe(text))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_give_way_to_places() {
+        let screen = Screen { width: Some(12) };
+        assert_eq!(screen.fit("my::name", "  a.rs:7"), "my:…  a.rs:7");
+        assert_eq!(screen.fit("f", "  a.rs:7"), "f  a.rs:7");
+        assert_eq!(Screen { width: None }.fit("my::name", "  a.rs:7"), "my::name  a.rs:7");
     }
 }

@@ -1,14 +1,17 @@
-//! Sites as a table: numbers, then where.
+//! Sites as a table of numbers and names; below each row its stack.
 
 use comfy_table::{Cell, Table};
 
 use crate::model::Measure;
 use crate::symbolize::Frame;
-use crate::view::{Group, GroupBy};
+use crate::view::{Group, GroupBy, crate_of, is_library};
 
 use super::safe::safe;
 use super::screen::{Screen, View};
 use super::units;
+
+/// Stacks begin here.
+const INDENT: &str = "      ";
 
 /// What a table of sites shows beside the bytes.
 pub(crate) struct SiteTable<'a> {
@@ -16,6 +19,8 @@ pub(crate) struct SiteTable<'a> {
     pub(crate) view: &'a View<'a>,
     /// Frames shown of each stack.
     pub(crate) max_frames: usize,
+    /// Whether callers of the standard library are shown too.
+    pub(crate) raw: bool,
     /// Whether ages are shown.
     pub(crate) ages: bool,
     /// The bytes that shares are of.
@@ -23,21 +28,26 @@ pub(crate) struct SiteTable<'a> {
 }
 
 impl SiteTable<'_> {
-    /// The table, with an indentation of one column.
+    /// The table; below each row its stack.
     pub(crate) fn render(&self, groups: &[&Group]) -> String {
         let last = if self.ages { 4 } else { 3 };
         let right: Vec<usize> = (0..=last).collect();
-        let mut table = self.screen.table(&right);
+        let mut table = Screen::table(&right);
         let mut header = vec!["#", "live", "share", "blocks"];
         if self.ages {
             header.push("age");
         }
-        let by = if self.view.by == GroupBy::Site { "where" } else { self.view.by.name() };
-        header.push(by);
+        header.push(if self.view.by == GroupBy::Site { "where" } else { self.view.by.name() });
         table.set_header(header);
         groups.iter().enumerate().for_each(|(at, group)| self.add(&mut table, at + 1, group));
-        let mut text = table.trim_fmt();
-        text.push('\n');
+        let mut text = String::new();
+        // The header is the first line and has no group; each group has one line.
+        let stacks = std::iter::once(Vec::new()).chain(groups.iter().map(|group| self.stack(group)));
+        for (row, stack) in table.lines().zip(stacks) {
+            text.push_str(&self.screen.fit(row.trim_end(), ""));
+            text.push('\n');
+            stack.iter().for_each(|line| text.push_str(&format!("{line}\n")));
+        }
         text
     }
 
@@ -52,24 +62,26 @@ impl SiteTable<'_> {
         if self.ages {
             cells.push(Cell::new(ages(group)));
         }
-        cells.push(Cell::new(self.place(group)));
+        cells.push(Cell::new(safe(&group.name)));
         table.add_row(cells);
     }
 
-    /// The function and where it is, then its callers.
-    fn place(&self, group: &Group) -> String {
-        let Some((leaf, callers)) = group.frames.split_first() else { return safe(&group.name).into_owned() };
-        let mut lines = vec![safe(&leaf.name()).into_owned()];
-        lines.extend(place(leaf).map(|place| format!("  {place}")));
-        let shown = self.max_frames.saturating_sub(1);
-        for caller in callers.iter().take(shown) {
+    /// Where the function is, then its callers, a line each.
+    fn stack(&self, group: &Group) -> Vec<String> {
+        let Some((leaf, callers)) = group.frames.split_first() else { return Vec::new() };
+        let mut lines: Vec<String> = place(leaf).map(|place| format!("{INDENT}  {place}")).into_iter().collect();
+        // Glue of the standard library says little in a few lines; JSON and pictures have it.
+        let is_glue = |frame: &&Frame| !self.raw && crate_of(frame).is_some_and(is_library);
+        let telling = callers.iter().filter(|frame| !is_glue(frame));
+        let shown: Vec<&Frame> = telling.take(self.max_frames.saturating_sub(1)).collect();
+        for caller in &shown {
             let place = place(caller).map(|place| format!("  {place}")).unwrap_or_default();
-            lines.push(format!("  ← {}{place}", safe(&caller.name())));
+            lines.push(self.screen.fit(&format!("{INDENT}← {}", safe(&caller.name())), &place));
         }
-        if callers.len() > shown {
-            lines.push(format!("  ← {} more", callers.len() - shown));
+        if callers.len() > shown.len() {
+            lines.push(format!("{INDENT}… {} not shown", units::things(callers.len() - shown.len(), "frame")));
         }
-        lines.join("\n")
+        lines
     }
 }
 

@@ -58,6 +58,12 @@ pub fn count(value: u64) -> String {
     grouped
 }
 
+/// `1 site`, `2,000 sites`.
+pub fn things(number: usize, name: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {name}{plural}", count(number as u64))
+}
+
 /// `350 ns`, `12.3 µs`, `4.20 s`, `1 min 30 s`, `2 h 05 min`, `3 d 04 h`.
 pub fn duration(ns: u64) -> String {
     let seconds = ns as f64 / 1e9;
@@ -140,6 +146,12 @@ mod tests {
     fn counts_are_grouped() {
         let cases = [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")];
         cases.iter().for_each(|(value, expected)| assert_eq!(count(*value), *expected));
+    }
+
+    #[test]
+    fn one_thing_is_no_plural() {
+        assert_eq!(things(1, "site"), "1 site");
+        assert_eq!(things(2_000, "crate"), "2,000 crates");
     }
 
     #[test]

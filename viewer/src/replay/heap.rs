@@ -98,6 +98,8 @@ pub struct Repairs {
     pub pulled_frees: u64,
     /// Allocations of a live address whose free was never seen.
     pub unseen_frees: u64,
+    /// Frees that came before their allocation and were put after it.
+    pub early_frees: u64,
     /// Frees of addresses that were not known to be live: from before the session, from a pause, or lost.
     pub unknown_frees: u64,
     /// Reallocations that had begun when the capture ended: the old block may live.

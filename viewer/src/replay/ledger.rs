@@ -8,6 +8,7 @@ use plimsoll_format::{EventKind, LiveBlock, Thinning};
 
 use crate::model::{Profile, Tally, Weight};
 
+use super::early::EarlyFree;
 use super::heap::{Moment, Repairs, ReplayOptions, Since};
 use super::histogram::Histogram;
 use super::order::Pending;
@@ -65,6 +66,7 @@ pub(super) struct Ledger<'a> {
     pub(super) live: HashMap<u64, Block, RandomState>,
     pub(super) sites: Sites,
     threads: HashMap<u32, ThreadState, RandomState>,
+    pub(super) early: HashMap<u64, EarlyFree, RandomState>,
     /// All live blocks together.
     pub(super) now: Tally,
     /// The largest `now` so far, and when.
@@ -107,6 +109,7 @@ impl<'a> Ledger<'a> {
             live: HashMap::default(),
             sites: Sites::new(interval_bytes),
             threads: HashMap::default(),
+            early: HashMap::default(),
             now: Tally::new(interval_bytes),
             peak: Tally::new(interval_bytes),
             peak_ticks: profile.header.start.ticks,
@@ -220,7 +223,7 @@ impl<'a> Ledger<'a> {
     }
 
     /// Takes a block's weight out of the live figures.
-    fn drop_live(&mut self, block: &Block) {
+    pub(super) fn drop_live(&mut self, block: &Block) {
         let weight = block.weight();
         if let Some(site) = self.sites.change(block.site) {
             site.live.remove(&weight);
@@ -236,14 +239,14 @@ impl<'a> Ledger<'a> {
         }
         let block = entry.remove();
         self.drop_live(&block);
+        if !self.early.is_empty() {
+            self.early.remove(&address);
+        }
         Some(block)
     }
 
     fn free(&mut self, item: &Pending) {
-        let Some(block) = self.take_out(item.address, item.ticks) else {
-            self.repairs.unknown_frees += 1;
-            return;
-        };
+        let Some(block) = self.take_out(item.address, item.ticks) else { return self.free_unknown(item) };
         let is_temporary = block.origin == Origin::Allocated && self.is_exact && {
             let same_thread = self.sites.get(block.site).is_some_and(|state| state.site.thread.0 == item.thread);
             let now = self.threads.get(&item.thread).map_or(0, |state| state.allocations);
@@ -253,7 +256,7 @@ impl<'a> Ledger<'a> {
     }
 
     /// Counts a block as freed; it is out of the live figures already.
-    fn retire(&mut self, block: &Block, ticks: u64, is_temporary: bool) {
+    pub(super) fn retire(&mut self, block: &Block, ticks: u64, is_temporary: bool) {
         let weight = block.weight();
         if ticks > self.counters_ticks {
             self.since_counters.frees += 1;
@@ -291,6 +294,9 @@ impl<'a> Ledger<'a> {
 
     fn begin_realloc(&mut self, item: &Pending) {
         let block = self.take_out(item.address, item.ticks);
+        if block.is_none() {
+            self.free_unknown(item);
+        }
         let held = Held { address: item.address, block, ticks: item.ticks };
         let before = self.threads.entry(item.thread).or_default().held.replace(held);
         if let Some(before) = before {
@@ -310,17 +316,22 @@ impl<'a> Ledger<'a> {
     }
 
     fn undo_realloc(&mut self, item: &Pending) {
-        let held = self.threads.entry(item.thread).or_default().held.take();
-        if let Some(Held { address, block: Some(block), .. }) = held {
-            let ticks = item.ticks;
-            self.insert(address, block, &block.weight(), ticks);
+        match self.threads.entry(item.thread).or_default().held.take() {
+            Some(Held { address, block: Some(block), .. }) => {
+                self.insert(address, block, &block.weight(), item.ticks);
+            }
+            // The free that was none is taken back.
+            Some(Held { address, block: None, .. }) => {
+                self.early.remove(&address);
+                self.repairs.unknown_frees = self.repairs.unknown_frees.saturating_sub(1);
+            }
+            None => {}
         }
     }
 
     fn retire_held(&mut self, held: &Held) {
-        match &held.block {
-            Some(block) => self.retire(block, held.ticks, false),
-            None => self.repairs.unknown_frees += 1,
+        if let Some(block) = &held.block {
+            self.retire(block, held.ticks, false);
         }
     }
 

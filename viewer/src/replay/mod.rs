@@ -3,6 +3,7 @@
 //! Blocks and sites are kept, events are not: memory is bounded by the live set, the number of sites and the events
 //! that wait for their order.
 
+mod early;
 mod heap;
 mod histogram;
 mod ledger;

@@ -187,24 +187,39 @@ impl Model {
     }
 }
 
-/// Stamps a free that hands its address to another thread later than the allocation that takes it, as two CPUs' clocks
-/// may, where the thread's own order allows it.
+/// Inverts stamps of two threads, as two CPUs' clocks may, where each thread's own order allows it: every other time a
+/// free gets a stamp after the allocation that takes its address over, or one before the allocation of its own block.
 fn invert_clocks(written: &mut [Written]) {
     let events: Vec<(usize, Event)> = written
         .iter()
         .enumerate()
         .filter_map(|(at, item)| if let Written::Event(event) = item { Some((at, *event)) } else { None })
         .collect();
+    let mut touched: HashMap<u64, usize> = HashMap::new();
     for (position, (at, event)) in events.iter().enumerate() {
+        let earlier = || events.iter().take(position).rev().map(|(_, event)| event);
         let later = || events.iter().skip(position + 1).map(|(_, event)| event);
-        let Some(taken) = later().find(|next| next.address == event.address) else { continue };
-        // Just after the allocation that takes the address, and before anything else happens to it.
-        let stamp = taken.ticks + STEP / 2;
-        let own = later().find(|next| next.thread == event.thread);
-        let hands_over = event.kind == EventKind::Free && taken.thread != event.thread;
-        let is_close = stamp < event.ticks + 3 * STEP && own.is_none_or(|own| own.ticks > stamp);
-        if let (true, Written::Event(event)) = (hands_over && is_close, &mut written[*at]) {
+        let near = |other: &&Event| {
+            other.kind.is_alloc() && other.thread != event.thread && other.ticks.abs_diff(event.ticks) <= 2 * STEP
+        };
+        let own_before = earlier().find(|other| other.thread == event.thread).map_or(0, |own| own.ticks);
+        let own_after = later().find(|other| other.thread == event.thread).map_or(u64::MAX, |own| own.ticks);
+        let taken = later().find(|other| other.address == event.address).filter(near);
+        let given = earlier().find(|other| other.address == event.address).filter(near);
+        // Half a step off: nothing else happens to the address in between.
+        let late = taken.map(|taken| taken.ticks + STEP / 2).filter(|stamp| *stamp < own_after);
+        let early = given.map(|given| given.ticks - STEP / 2).filter(|stamp| *stamp > own_before + STEP);
+        let stamp = if event.thread % 2 == 0 { late } else { early };
+        // Two inversions in a row of one address look like a free of a block from before: leave two whole lives between.
+        let lives = touched.get(&event.address).map_or(usize::MAX, |last| {
+            earlier().take(position - last).filter(|other| other.address == event.address).count() / 2
+        });
+        let is_apart = lives >= 3;
+        if let (EventKind::Free, true, Some(stamp)) = (event.kind, is_apart, stamp)
+            && let Written::Event(event) = &mut written[*at]
+        {
             event.ticks = stamp;
+            touched.insert(event.address, position);
         }
     }
 }

@@ -13,6 +13,9 @@ const MAX_PENDING: usize = 4 << 20;
 /// time would cost more, and waiting longer is never wrong. Small in tests, so that they see it happen.
 const LOT: usize = if cfg!(test) { 4 } else { 1 << 16 };
 
+/// Frees of an address that are looked at when one is missing.
+const NEAR_FREES: usize = 8;
+
 /// What a waiting item does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Op {
@@ -166,7 +169,7 @@ impl Order {
                 Op::Event(kind) => {
                     if kind.is_alloc() && ledger.is_live_otherwise(&item) {
                         let frees = frees.get_or_insert_with(|| PendingFrees::of(&self.waiting, at));
-                        self.pull_free(item.address, at, frees, ledger);
+                        self.make_room(&item, at, frees, ledger);
                     }
                     ledger.apply(&item, kind);
                 }
@@ -178,17 +181,28 @@ impl Order {
         }
     }
 
-    /// An allocation names a live address: its free is still to come. Applies that free now.
-    fn pull_free(&mut self, address: u64, after: usize, frees: &mut PendingFrees, ledger: &mut Ledger<'_>) {
-        let free = frees.take(address, after).and_then(|at| self.waiting.get_mut(at));
-        let Some(free) = free else { return ledger.free_unseen(address) };
-        let mut pulled = *free;
-        free.op = Op::Done;
-        // It happened before the allocation that took the address over, whatever its stamp says.
-        pulled.ticks = pulled.ticks.min(self.released);
-        ledger.repairs.pulled_frees += 1;
-        if let Op::Event(kind) = pulled.op {
-            ledger.apply(&pulled, kind);
+    /// An allocation names a live address, so a free is out of its order. Either it is still to come, or it came before
+    /// the allocation of the block that it freed and nothing was known there. Clocks differ by little: of two that
+    /// could be it, the one nearer to its place is taken.
+    fn make_room(&mut self, item: &Pending, at: usize, frees: &mut PendingFrees, ledger: &mut Ledger<'_>) {
+        let pending = frees.find(item, at, &self.waiting);
+        let pending_gap = pending.and_then(|at| self.waiting.get(at)).map(|free| free.ticks.saturating_sub(item.ticks));
+        let early_gap = ledger.early_gap(item.address);
+        match (early_gap, pending.and_then(|at| self.waiting.get_mut(at))) {
+            (Some(early), pending) if pending.is_none() || pending_gap.is_none_or(|gap| early <= gap) => {
+                ledger.free_early(item.address);
+            }
+            (_, Some(free)) => {
+                let mut pulled = *free;
+                free.op = Op::Done;
+                // It happened before the allocation that took the address over, whatever its stamp says.
+                pulled.ticks = pulled.ticks.min(self.released);
+                ledger.repairs.pulled_frees += 1;
+                if let Op::Event(kind) = pulled.op {
+                    ledger.apply(&pulled, kind);
+                }
+            }
+            (_, None) => ledger.free_unseen(item.address),
         }
     }
 }
@@ -209,17 +223,19 @@ impl PendingFrees {
         PendingFrees { frees, next: HashMap::default() }
     }
 
-    /// Position of the first free of `address` after position `after` that was not taken yet.
-    fn take(&mut self, address: u64, after: usize) -> Option<usize> {
+    /// Position of the first free after position `after` that could be the one missing before the allocation `item`:
+    /// of the same address, by another thread, since a thread's own events are in order.
+    fn find(&mut self, item: &Pending, after: usize, waiting: &[Pending]) -> Option<usize> {
+        let address = item.address;
         let start = || self.frees.partition_point(|free| *free < (address, after));
         let next = self.next.entry(address).or_insert_with(start);
-        // Frees whose turn came in the meantime are passed over; each is passed once.
-        while let Some((_, at)) = self.frees.get(*next).filter(|free| free.0 == address) {
+        let is_over = |at: usize| at <= after || waiting.get(at).is_none_or(|free| free.op == Op::Done);
+        // What is over is passed for good, each once.
+        while self.frees.get(*next).is_some_and(|free| free.0 == address && is_over(free.1)) {
             *next += 1;
-            if *at > after {
-                return Some(*at);
-            }
         }
-        None
+        let near = self.frees.get(*next..).unwrap_or_default().iter().take(NEAR_FREES);
+        let mut near = near.take_while(|free| free.0 == address).map(|free| free.1);
+        near.find(|at| !is_over(*at) && waiting.get(*at).is_some_and(|free| free.thread != item.thread))
     }
 }

@@ -12,6 +12,7 @@ use super::snapshot::Snapshot;
 /// The heap of a replay that has seen all events. `is_partial` when part of the session is missing.
 pub(super) fn heap(mut ledger: Ledger<'_>, is_partial: bool) -> Heap {
     ledger.settle_open_reallocs();
+    ledger.settle_early_frees();
     let profile = ledger.profile;
     let losses = Losses::of(profile);
     let end_ticks = profile.end.ticks.max(ledger.last_ticks);

@@ -148,6 +148,54 @@ fn an_address_handed_over_with_inverted_clocks_is_mended() {
 }
 
 #[test]
+fn a_free_stamped_before_its_allocation_is_mended_and_leaves_the_others_alone() {
+    // Thread 2 frees what thread 1 allocates. The second allocation is stamped 3 ns after its own free.
+    let heap = heap(&[
+        alloc(1_100, 0x10, 1, 1),
+        on(2, free(1_150, 0x10)),
+        alloc(1_203, 0x10, 2, 2),
+        on(2, free(1_200, 0x10)),
+        alloc(1_300, 0x10, 4, 3),
+        on(2, free(1_350, 0x10)),
+        alloc(1_400, 0x10, 8, 4),
+        on(2, free(1_450, 0x10)),
+    ]);
+    assert_eq!(heap.sum(|site| site.live).blocks, 0);
+    assert_eq!((heap.repairs.early_frees, heap.repairs.pulled_frees, heap.repairs.unknown_frees), (1, 0, 0));
+    // The third and fourth lived 50 ns each: bucket 5 (32 to 63), with the first one's 50 ns.
+    assert_eq!(heap.lifetimes.completed.buckets()[5].blocks, 3);
+}
+
+#[test]
+fn a_free_stamped_before_the_last_allocation_of_its_address_is_mended_too() {
+    let events = |gap: u64| [alloc(5_000, 0x10, 2, 1), on(2, free(5_000 - gap, 0x10))];
+    assert_eq!(heap(&events(100)).sum(|site| site.live).blocks, 0);
+    // So long before, it was of a block from before the session.
+    assert_eq!(heap(&events(3_000)).sum(|site| site.live).blocks, 1);
+    // A thread's own free came before for certain.
+    let own = [free(4_900, 0x10), alloc(5_000, 0x10, 2, 1)];
+    assert_eq!(heap(&own).sum(|site| site.live).blocks, 1);
+}
+
+#[test]
+fn a_late_free_is_told_from_one_of_a_block_from_before() {
+    // 0x10 held a block from before, freed by thread 2 at 1,050. Thread 1 frees its block 5 ns after thread 2 has it again.
+    let heap =
+        heap(&[on(2, free(1_050, 0x10)), alloc(1_100, 0x10, 1, 1), on(2, alloc(1_200, 0x10, 2, 2)), free(1_205, 0x10)]);
+    assert_eq!((heap.repairs.early_frees, heap.repairs.pulled_frees, heap.repairs.unknown_frees), (0, 1, 1));
+    assert_eq!((exactly(&site(&heap, 1).live), exactly(&site(&heap, 2).live)), ((0, 0), (2, 1)));
+}
+
+#[test]
+fn a_thread_s_own_free_is_not_taken_for_the_missing_one() {
+    // Thread 1's free is stamped after the whole short life of thread 2's block at the address.
+    let heap =
+        heap(&[alloc(1_100, 0x10, 1, 1), on(2, alloc(1_200, 0x10, 2, 2)), on(2, free(1_203, 0x10)), free(1_205, 0x10)]);
+    let temporary = |stack| exactly(&site(&heap, stack).temporary.expect("exact captures know"));
+    assert_eq!((temporary(1), temporary(2), heap.repairs.pulled_frees), ((1, 1), (2, 1), 1));
+}
+
+#[test]
 fn an_address_allocated_twice_without_a_free_lives_once() {
     let heap = heap(&[alloc(1_100, 0x10, 10, 1), alloc(1_200, 0x10, 20, 2)]);
     assert_eq!(heap.repairs.unseen_frees, 1);
@@ -174,6 +222,13 @@ fn threads_are_put_in_order_across_chunks_and_watermarks() {
     assert_eq!(exactly(&site(&heap, 1).live), (0, 0));
     assert_eq!(exactly(&site(&heap, 2).live), (3, 1));
     assert_eq!((heap.repairs.unknown_frees, heap.repairs.late_events), (0, 0));
+}
+
+#[test]
+fn events_of_one_thread_keep_their_order_when_its_clock_jumps_back() {
+    let heap = heap(&[alloc(1_200, 0x10, 10, 1), free(1_150, 0x10), alloc(1_180, 0x10, 20, 2)]);
+    assert_eq!((heap.repairs.unknown_frees, heap.repairs.unseen_frees, heap.repairs.pulled_frees), (0, 0, 0));
+    assert_eq!((exactly(&site(&heap, 1).live), exactly(&site(&heap, 2).live)), ((0, 0), (20, 1)));
 }
 
 #[test]

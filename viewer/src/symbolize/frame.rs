@@ -65,7 +65,7 @@ impl Frame {
 }
 
 /// The frames of one return address: all but the last of `found` were inlined.
-pub(super) fn from_source(found: Vec<SourceFrame>, module: &Arc<str>, address: u64) -> Vec<Frame> {
+pub(super) fn from_source(found: Vec<SourceFrame>, module: &Arc<str>, address: u64, offset: u64) -> Vec<Frame> {
     let last = found.len().saturating_sub(1);
     let frame = |(at, source): (usize, SourceFrame)| Frame {
         function: source.function,
@@ -73,7 +73,7 @@ pub(super) fn from_source(found: Vec<SourceFrame>, module: &Arc<str>, address: u
         line: source.line,
         module: Some(Arc::clone(module)),
         address,
-        offset: address,
+        offset,
         inlined: at < last,
     };
     found.into_iter().enumerate().map(frame).collect()

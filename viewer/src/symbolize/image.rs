@@ -10,6 +10,11 @@ use super::frame::SourceFrame;
 /// More frames at one address than any compiler inlines.
 const MAX_INLINED: usize = 256;
 
+/// Whether a name lacks its path: `alloc<std::alloc::System>` of `agent::alloc<…>`.
+fn is_short(name: &str) -> bool {
+    !name.starts_with('<') && !name.split('<').next().is_some_and(|start| start.contains("::"))
+}
+
 /// An opened binary.
 pub(super) struct Image(Loader);
 
@@ -32,8 +37,7 @@ impl Image {
         match (frames.last_mut(), symbol) {
             (Some(outermost), Some(symbol)) => {
                 // Short debug information has the last part of a name only; the symbol has all of it.
-                let is_short = outermost.function.as_ref().is_none_or(|name| !name.contains("::"));
-                if is_short {
+                if outermost.function.as_deref().is_none_or(is_short) {
                     outermost.function = Some(symbol.into());
                 }
             }

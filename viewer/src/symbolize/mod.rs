@@ -107,21 +107,21 @@ impl<'p> Symbolizer<'p> {
 
     fn look_up(&mut self, info: &ModuleInfo, address: u64) -> Vec<Frame> {
         let module = &info.module;
+        let offset = address.wrapping_sub(module.bias);
         if let Some(frames) = self.packed.frames(ModuleId(module.id), address) {
             let name: Arc<str> = module_name(module).into();
-            return frame::from_source(frames, &name, address);
+            return frame::from_source(frames, &name, address, offset);
         }
         if !self.images.contains_key(&module.id) {
             let loaded = self.load(module);
             self.images.insert(module.id, loaded);
         }
-        let offset = address.wrapping_sub(module.bias);
         let Some(loaded) = self.images.get(&module.id) else { return vec![Frame::unknown(address, None, offset)] };
         let found = loaded.image.as_ref().map(|image| image.frames(offset.wrapping_sub(1))).unwrap_or_default();
         if found.is_empty() {
             return vec![Frame::unknown(address, Some(&loaded.name), offset)];
         }
-        frame::from_source(found, &loaded.name, address)
+        frame::from_source(found, &loaded.name, address, offset)
     }
 
     fn load(&mut self, module: &Module) -> Loaded {

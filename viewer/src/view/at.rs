@@ -91,3 +91,48 @@ fn markers(profile: &Profile) -> String {
     let more = profile.markers.len() - names.len();
     if more == 0 { names.join(", ") } else { format!("{} and {more} more", names.join(", ")) }
 }
+
+#[cfg(test)]
+mod tests {
+    use plimsoll_format::Record;
+
+    use crate::capture::{LoadOptions, open};
+    use crate::testing::{CaptureBuilder, START};
+
+    use super::*;
+
+    /// Ten seconds from 2026-09-21T14:13:20Z on, with a marker after three.
+    fn profile() -> Profile {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |seconds: u64| START + seconds * 1_000_000_000;
+        let mut builder = CaptureBuilder::exact();
+        builder.record(Record::Marker { ticks: at(3), name: "deploy".into() }).watermark(at(10)).end(at(10));
+        open(builder.save(folder.path(), "a.plim"), &LoadOptions::default()).unwrap().profile
+    }
+
+    #[test]
+    fn moments_are_written_in_many_ways() {
+        let profile = profile();
+        let resolve = |text: &str| At(text.to_owned()).resolve(&profile).unwrap();
+        let time = |ms: u64| Moment::Time(ms * 1_000_000);
+        assert_eq!(resolve("peak"), Moment::Peak);
+        assert_eq!(resolve("end"), Moment::End);
+        assert_eq!(resolve("deploy"), time(3_000));
+        assert_eq!(resolve("500ms"), time(500));
+        assert_eq!(resolve("10s"), time(10_000));
+        assert_eq!(resolve("0m 4s"), time(4_000));
+        // The session started at 1,790,000,000 s after 1970.
+        assert_eq!(resolve("2026-09-21T14:13:22.5Z"), time(2_500));
+        assert_eq!(resolve("2026-09-21T16:13:22+02:00"), time(2_000));
+    }
+
+    #[test]
+    fn what_is_no_moment_is_explained() {
+        let profile = profile();
+        let explain = |text: &str| At(text.to_owned()).resolve(&profile).unwrap_err().to_string();
+        assert!(explain("noon").contains("a marker of this capture (deploy)"));
+        assert_eq!(explain("11s"), "--at 11s: that is after the capture, which lasts 10.000 s");
+        assert!(explain("2026-09-21T14:13:19Z").contains("before the capture"));
+        assert!(explain("-1s").contains("before the capture"));
+    }
+}

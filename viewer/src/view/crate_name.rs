@@ -15,8 +15,11 @@ pub fn crate_of(frame: &Frame) -> Option<&str> {
     if frame.is_marker() {
         return None;
     }
-    let by_file = frame.file.as_deref().and_then(library_of_file);
-    by_file.or_else(|| frame.function.as_deref().and_then(crate_of_name)).or(frame.module.as_deref())
+    let file = frame.file.as_deref();
+    file.and_then(library_of_file)
+        .or_else(|| frame.function.as_deref().and_then(crate_of_name))
+        .or_else(|| file.and_then(package_of_file))
+        .or(frame.module.as_deref())
 }
 
 /// The toolchain crate that a source file belongs to. A name alone can mislead: `<my::T as alloc::string::ToString>`
@@ -29,6 +32,17 @@ fn library_of_file(file: &str) -> Option<&str> {
     let name = after.split('/').next()?;
     let ours = before.contains("/rustc/") || before.starts_with("/rustc") || before.ends_with("rustlib/src/rust");
     (ours && after.contains("/src/")).then_some(if is_library(name) { name } else { "std" })
+}
+
+/// The folder of the package that a Rust source file belongs to, as registries name it: `bytes` of
+/// `bytes-1.5.0/src/lib.rs`. Short debug information names inlined functions without their crate.
+fn package_of_file(file: &str) -> Option<&str> {
+    let (package, _) = file.strip_suffix(".rs")?.rsplit_once("/src/")?;
+    let folder = package.rsplit('/').next()?;
+    let is_version = |text: &str| text.starts_with(|first: char| first.is_ascii_digit()) && text.contains('.');
+    let versioned = folder.match_indices('-').find(|(at, _)| is_version(&folder[at + 1..]));
+    let name = versioned.map_or(folder, |(at, _)| &folder[..at]);
+    (!name.is_empty()).then_some(name)
 }
 
 /// The crate that a demangled name begins with. In `<T as Trait>::f` it is that of the type, unless that is the
@@ -116,6 +130,17 @@ mod tests {
         assert_eq!(crate_of(&frame), Some("core"));
         frame.file = Some("/home/me/library/src/alloc/src/lib.rs".into());
         assert_eq!(crate_of(&frame), Some("my"));
+    }
+
+    #[test]
+    fn short_names_are_placed_by_their_package() {
+        let registry = "/home/me/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/http-body-1.0.1/src/lib.rs";
+        assert_eq!(package_of_file(registry), Some("http-body"));
+        assert_eq!(package_of_file("/home/me/service/crates/cache/src/deep/mod.rs"), Some("cache"));
+        assert_eq!(package_of_file("src/main.rs"), None);
+        assert_eq!(package_of_file("/usr/src/sqlite/src/main.c"), None);
+        let short = Frame { address: 1, file: Some(registry.into()), ..Frame::marker("poll<std::vec::Vec<u8>>") };
+        assert_eq!(crate_of(&short), Some("http-body"));
     }
 
     #[test]

@@ -12,6 +12,9 @@ use super::crate_name::{crate_of, is_library};
 use super::filter::Filter;
 use super::trim::trim;
 
+/// One in so many sites without a name is worth a warning.
+const MANY: usize = 10;
+
 /// What makes two sites one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, clap::ValueEnum)]
 pub enum GroupBy {
@@ -72,18 +75,24 @@ pub struct Group {
 }
 
 /// All groups of a heap.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Grouping {
     /// In the order of their first allocation.
     pub groups: Vec<Group>,
     /// Sites that the filter left out.
     pub left_out: usize,
+    /// Sites that are in the groups.
+    pub sites: usize,
+    /// Of these, sites whose innermost shown frame has no function name.
+    pub unnamed: usize,
+    /// Of these, sites whose innermost shown frame has a name and no file.
+    pub without_file: usize,
 }
 
 impl Grouping {
     /// Groups a heap's sites.
     pub fn new(profile: &Profile, heap: &Heap, symbolizer: &mut Symbolizer<'_>, options: &ViewOptions) -> Grouping {
-        let mut grouping = Grouping { groups: Vec::new(), left_out: 0 };
+        let mut grouping = Grouping::default();
         let mut positions: HashMap<Key, usize> = HashMap::new();
         for site in &heap.sites {
             let frames = shown_frames(symbolizer, site, options.raw_frames);
@@ -91,6 +100,7 @@ impl Grouping {
                 grouping.left_out += 1;
                 continue;
             }
+            grouping.count(&frames);
             let (key, name, frames) = identify(profile, site, frames, options.by);
             match positions.entry(key) {
                 Entry::Occupied(entry) => {
@@ -107,6 +117,34 @@ impl Grouping {
             }
         }
         grouping
+    }
+
+    fn count(&mut self, frames: &[Frame]) {
+        self.sites += 1;
+        let innermost = frames.first().filter(|frame| !frame.is_marker());
+        self.unnamed += usize::from(innermost.is_some_and(|frame| frame.function.is_none()));
+        self.without_file +=
+            usize::from(innermost.is_some_and(|frame| frame.function.is_some() && frame.file.is_none()));
+    }
+
+    /// What a reader should know when a good part of the sites lacks names or lines.
+    pub fn warnings(&self) -> Vec<String> {
+        let many = |number: usize| number > 0 && number.saturating_mul(MANY) >= self.sites;
+        let mut warnings = Vec::new();
+        if many(self.unnamed) {
+            warnings.push(format!(
+                "{} of {} stacks have no function names: the program is stripped, or its file is not here; name the \
+                 directory of the unstripped one with --symbols",
+                self.unnamed, self.sites
+            ));
+        }
+        if many(self.without_file) {
+            warnings.push(format!(
+                "{} of {} stacks have no files and lines: build the program with debug = 1",
+                self.without_file, self.sites
+            ));
+        }
+        warnings
     }
 
     /// Groups that hold something of `figure`, most bytes first, then in the order of their first allocation.

@@ -23,7 +23,7 @@ const ALLOCATOR_CRATES: [&str; 10] = [
 ];
 
 /// Functions without a crate that start threads and programs, or hand out memory.
-const RUNTIME_FUNCTIONS: [&str; 24] = [
+const RUNTIME_FUNCTIONS: [&str; 20] = [
     "main",
     "_start",
     "_start_c",
@@ -42,16 +42,25 @@ const RUNTIME_FUNCTIONS: [&str; 24] = [
     "aligned_alloc",
     "posix_memalign",
     "memalign",
-    "__rust_alloc",
-    "__rust_alloc_zeroed",
-    "__rust_realloc",
-    "__rust_no_alloc_shim_is_unstable",
     "call_init",
-    "_dl_init",
+    "__rust_no_alloc_shim_is_unstable",
 ];
 
 /// What such functions may begin with.
-const RUNTIME_PREFIXES: [&str; 4] = ["__libc_start", "__rg_", "__rdl_", "_dl_"];
+const RUNTIME_PREFIXES: [&str; 2] = ["__libc_start", "_dl_"];
+
+/// The doors into the global allocator: what they call is the allocator, whatever its name.
+const ALLOCATOR_DOORS: [&str; 9] = [
+    "__rust_alloc",
+    "__rust_alloc_zeroed",
+    "__rust_realloc",
+    "__rg_alloc",
+    "__rg_alloc_zeroed",
+    "__rg_realloc",
+    "__rdl_alloc",
+    "__rdl_alloc_zeroed",
+    "__rdl_realloc",
+];
 
 /// Modules of the C library, which start threads and programs.
 const RUNTIME_MODULES: [&str; 5] = ["libc.so", "libc-", "libpthread", "ld-linux", "ld-musl"];
@@ -59,7 +68,8 @@ const RUNTIME_MODULES: [&str; 5] = ["libc.so", "libc-", "libpthread", "ld-linux"
 /// The part of a stack, innermost first, that is the program's.
 pub fn trim(frames: &[Frame]) -> &[Frame] {
     let own = |frame: &Frame| !frame.is_marker() && !is_runtime(frame);
-    let first = frames.iter().position(own);
+    let inside = frames.iter().rposition(is_allocator_door).map_or(0, |door| door + 1);
+    let first = frames.iter().skip(inside).position(own).map(|at| at + inside);
     let last = frames.iter().rposition(own);
     match (first, last) {
         // Missing outer frames are told, or the stack would look complete.
@@ -67,6 +77,12 @@ pub fn trim(frames: &[Frame]) -> &[Frame] {
         (Some(first), Some(last)) => frames.get(first..=last).unwrap_or(frames),
         _ => frames,
     }
+}
+
+/// Whether a frame is the entry of the global allocator.
+fn is_allocator_door(frame: &Frame) -> bool {
+    let function = frame.function.as_deref().unwrap_or_default();
+    ALLOCATOR_DOORS.contains(&function.rsplit("::").next().unwrap_or(function))
 }
 
 /// Whether a frame belongs to the toolchain, an allocator or the C runtime.
@@ -140,6 +156,13 @@ mod tests {
     fn crates_that_merely_sound_alike_stay() {
         check(&["plimsoll_examples::leak", "main"], &["plimsoll_examples::leak"]);
         check(&["allocator_api2::vec::grow", "stdx::run"], &["allocator_api2::vec::grow", "stdx::run"]);
+    }
+
+    #[test]
+    fn what_the_allocator_calls_is_hidden_by_its_door() {
+        // Short debug information: names of inlined functions have no crate.
+        check(&["allocated", "alloc<std::alloc::System>", "__rust_alloc", "my::f"], &["my::f"]);
+        check(&["my_alloc::refill", "my_alloc::alloc", "__rustc::__rust_alloc_zeroed", "my::f"], &["my::f"]);
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! The JSON of each command: one object with the capture, the process totals, the peak, what was lost, and the
-//! command's own list. `docs/json` holds a schema of each.
+//! command's own list. `viewer/docs/json` holds a schema of each.
 
 mod parts;
 mod site;
