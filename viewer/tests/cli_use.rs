@@ -166,6 +166,16 @@ fn pictures_name_functions_and_bytes() {
 }
 
 #[test]
+fn a_filter_changes_the_sum_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let capture = sample_capture(folder.path(), "a.plim");
+    let all = plimsoll(&["leaks", &capture]).stdout;
+    assert!(all.contains("3.42 KiB in 4 blocks from 2 sites"), "{all}");
+    let rest = plimsoll(&["leaks", &capture, "--ignore", "cache"]).stdout;
+    assert!(rest.contains("500 B in 1 block from 1 site") && rest.contains("left out by --focus"), "{rest}");
+}
+
+#[test]
 fn a_cut_capture_is_a_profile_with_a_warning() {
     let folder = tempfile::tempdir().unwrap();
     let mut builder = CaptureBuilder::exact();

@@ -88,7 +88,10 @@ fn draw(graph: &FlameGraph, profile: &crate::model::Profile, moment_ns: u64, out
 fn told(graph: &FlameGraph, of: Of, output: &Path) -> String {
     let output = output.to_string_lossy();
     if graph.is_empty() {
-        return format!("{}: nothing to draw, there is nothing of that kind in the capture\n", safe(&output));
+        return format!(
+            "{}: nothing to draw: the capture has nothing of that kind, or --focus and --ignore leave nothing\n",
+            safe(&output)
+        );
     }
     let sum = graph.sum();
     let value = match of {

@@ -7,7 +7,7 @@ use crate::present::json::SitesJson;
 use crate::present::{Screen, View, advice_text, leaks_text, report_text};
 use crate::replay::Heap;
 use crate::symbolize::Symbolizer;
-use crate::view::{Filter, Grouping, ViewOptions};
+use crate::view::{Filter, Group, Grouping, ViewOptions};
 
 use super::args::{Input, LeaksArgs, List, Look, ReportArgs};
 use super::error::CliError;
@@ -22,11 +22,12 @@ impl Look {
 }
 
 pub(super) fn report(args: &ReportArgs) -> Result<(), CliError> {
-    show(&args.input, &args.list, &args.look, |view, screen| report_text(view, screen) + &advice_text(view))
+    let text = |view: &View<'_>, screen| report_text(view, screen) + &advice_text(view);
+    show(&args.input, &args.list, &args.look, text, |view| view.ranked_with_past())
 }
 
 pub(super) fn leaks(args: &LeaksArgs) -> Result<(), CliError> {
-    show(&args.input, &args.list, &args.look, leaks_text)
+    show(&args.input, &args.list, &args.look, leaks_text, |view| view.ranked())
 }
 
 /// The report of a capture with the options' defaults, as `run` ends with it.
@@ -37,11 +38,21 @@ pub(super) fn plain_report(capture: &Path) -> Result<String, CliError> {
     Ok(with_view(&loaded, &heap, &options, &[], 10, |view| report_text(view, Screen::of_stdout())))
 }
 
-fn show(input: &Input, list: &List, look: &Look, text: impl Fn(&View<'_>, Screen) -> String) -> Result<(), CliError> {
+fn show(
+    input: &Input,
+    list: &List,
+    look: &Look,
+    text: impl Fn(&View<'_>, Screen) -> String,
+    listed: impl for<'a> Fn(&View<'a>) -> Vec<&'a Group>,
+) -> Result<(), CliError> {
     let loaded = Loaded::open(&input.capture)?;
     let heap = loaded.replay(&list.moment.at)?;
     with_view(&loaded, &heap, &look.options(), &look.symbols.directories, list.top, |view| {
-        if input.json { print_json(&SitesJson::new(view)) } else { print(&text(view, Screen::of_stdout())) }
+        if input.json {
+            print_json(&SitesJson::new(view, &listed(view)))
+        } else {
+            print(&text(view, Screen::of_stdout()))
+        }
     })
 }
 

@@ -14,20 +14,20 @@ pub fn leaks_text(view: &View<'_>, screen: Screen) -> String {
     let ranked = view.ranked();
     let shown = view.top(&ranked);
     let mut text = title(view.profile);
-    let recorded = view.summary.recorded_live;
+    let live = view.live();
     text.push_str(&format!(
         "\n{} {}\n",
         heading(format!(
-            "Live {}: {} in {} blocks from {}",
+            "Live {}: {} in {} from {}",
             view.moment(),
-            units::measured_bytes(recorded.measure_bytes()),
-            units::measured_count(recorded.measure_blocks()),
+            units::measured_bytes(live.measure_bytes()),
+            units::measured_things(live.measure_blocks(), "block"),
             units::things(ranked.len(), view.by.name()),
         )),
         faint(format!("({})", view.basis()))
     ));
     text.push_str(&faint("age: youngest … oldest block. Live is not leaked: what is kept on purpose is here too.\n"));
-    let whole = recorded.measure_bytes();
+    let whole = view.summary.recorded_live.measure_bytes();
     text.push_str(
         &SiteTable { screen, view, max_frames: FRAMES, raw: view.raw_frames, ages: true, whole }.render(shown),
     );

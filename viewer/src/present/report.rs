@@ -75,7 +75,7 @@ fn end(profile: &Profile) -> String {
 fn totals_rows(view: &View<'_>) -> Vec<(&'static str, String)> {
     let summary = view.summary;
     let totals = &summary.totals;
-    let blocks = |measure| format!("in {} blocks", units::measured_count(measure));
+    let blocks = |measure| format!("in {}", units::measured_things(measure, "block"));
     let last = match view.profile.end.kind {
         EndKind::Running => "Live now",
         EndKind::Clean => "Live at the end",

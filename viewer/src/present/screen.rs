@@ -3,7 +3,7 @@
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use crate::analysis::Summary;
-use crate::model::Profile;
+use crate::model::{Profile, Tally};
 use crate::replay::{Heap, Moment};
 use crate::view::{Group, GroupBy, Grouping};
 
@@ -77,6 +77,19 @@ impl<'a> View<'a> {
     /// Groups with live blocks, most bytes first.
     pub fn ranked(&self) -> Vec<&'a Group> {
         self.grouping.ranked(|group| group.live)
+    }
+
+    /// What all groups hold live together: less than the process where a filter leaves stacks out.
+    pub fn live(&self) -> Tally {
+        let mut sum = Tally::new(self.heap.interval_bytes);
+        self.grouping.groups.iter().for_each(|group| sum += group.live);
+        sum
+    }
+
+    /// All groups: those with live blocks as in [`View::ranked`], then the others, most bytes ever allocated first.
+    pub fn ranked_with_past(&self) -> Vec<&'a Group> {
+        let past = self.grouping.ranked(|group| group.total).into_iter().filter(|group| group.live.is_empty());
+        self.ranked().into_iter().chain(past).collect()
     }
 
     /// The first of some groups, as many as are to be shown.

@@ -110,6 +110,12 @@ pub fn measured_count(measure: Measure) -> String {
     }
 }
 
+/// `1 block`, `1,000 ± 60 blocks`.
+pub fn measured_things(measure: Measure, name: &str) -> String {
+    let plural = if measure == Measure::exact(1) { "" } else { "s" };
+    format!("{} {name}{plural}", measured_count(measure))
+}
+
 /// The larger side of the error: `None` for exact numbers, `Some(None)` when nothing bounds it above.
 fn error_of(measure: Measure) -> Option<Option<u64>> {
     if measure.is_exact() {
@@ -152,6 +158,8 @@ mod tests {
     fn one_thing_is_no_plural() {
         assert_eq!(things(1, "site"), "1 site");
         assert_eq!(things(2_000, "crate"), "2,000 crates");
+        assert_eq!(measured_things(Measure::exact(1), "block"), "1 block");
+        assert_eq!(measured_things(Measure::exact(1_000), "block"), "1,000 blocks");
     }
 
     #[test]

@@ -82,22 +82,27 @@ fn bound(site: &mut Site, losses: &Losses, unsure: Option<(u64, u64)>, peak_tick
     }
 }
 
-/// The peak of the process. Exact captures know it from their events, when nothing is missing and nothing from before the
-/// session was freed in it; otherwise the counters' interval holds it.
+/// The peak of the process. Exact captures know it from their events, when nothing is missing: to the byte, or but for
+/// what was there before the session and was freed in it. Otherwise the counters' interval holds it.
 fn peak(ledger: &Ledger<'_>, losses: &Losses) -> Peak {
     let profile = ledger.profile;
     let before = u64::try_from(profile.header.before.live_bytes()).unwrap_or(0);
-    let replayed = before.saturating_add(ledger.peak.estimated_bytes());
+    let recorded = ledger.peak.estimated_bytes();
+    let replayed = before.saturating_add(recorded);
     let counted = profile.counters.last().map(|counters| counters.peak);
     let is_whole = profile.is_exact()
         && losses.is_none()
         && ledger.repairs.is_quiet()
         && profile.phases.is_empty()
         && profile.missing.is_empty();
+    let counted_low = counted.map_or(0, |counted| counted.low_bytes);
     let (live_bytes, ticks) = match counted {
-        None if is_whole => (Measure::exact(replayed), ledger.peak_ticks),
+        _ if is_whole && replayed >= counted_low => {
+            // Of the blocks from before, those that were freed in the session have no size.
+            let low = if ledger.repairs.unknown_frees == 0 { replayed } else { recorded.max(counted_low) };
+            (Measure { value: replayed, low, high: Some(replayed) }, ledger.peak_ticks)
+        }
         None => (Measure { value: replayed, low: 0, high: None }, ledger.peak_ticks),
-        Some(counted) if is_whole && replayed >= counted.low_bytes => (Measure::exact(replayed), ledger.peak_ticks),
         Some(counted) => {
             let (low, high) = (counted.low_bytes, counted.high_bytes.max(counted.low_bytes));
             let value = if profile.is_exact() { replayed.clamp(low, high) } else { low + (high - low) / 2 };
@@ -114,16 +119,10 @@ fn peak(ledger: &Ledger<'_>, losses: &Losses) -> Peak {
 }
 
 impl Repairs {
-    /// Nothing happened that leaves the live total of any moment in doubt.
+    /// Nothing happened that leaves the live total of recorded blocks in doubt.
     fn is_quiet(&self) -> bool {
-        let doubts = [
-            self.unseen_frees,
-            self.unknown_frees,
-            self.open_reallocs,
-            self.late_events,
-            self.unmatched_blocks,
-            self.unread_events,
-        ];
+        let doubts =
+            [self.unseen_frees, self.open_reallocs, self.late_events, self.unmatched_blocks, self.unread_events];
         doubts.iter().all(|count| *count == 0)
     }
 }

@@ -10,6 +10,7 @@ use crate::analysis::{Bucket, By};
 
 use super::safe::SafeJson;
 use super::screen::View;
+use crate::view::Group;
 
 pub use parts::{AtJson, CaptureJson, CgroupJson, LostJson, MeasureJson, MemoryJson, PeakJson, TotalsJson};
 pub use site::{FrameJson, SiteJson};
@@ -109,15 +110,14 @@ impl CommonJson {
 }
 
 impl SitesJson {
-    /// From the analyses: the groups that the view shows.
-    pub fn new(view: &View<'_>) -> SitesJson {
-        let ranked = view.ranked();
+    /// From the analyses: the first of these groups, as many as the view shows.
+    pub fn new(view: &View<'_>, ranked: &[&Group]) -> SitesJson {
         SitesJson {
             common: CommonJson::new(view),
             memory: MemoryJson::last(view.profile),
             by: view.by.name(),
             sites_total: ranked.len(),
-            sites: view.top(&ranked).iter().map(|group| SiteJson::new(group)).collect(),
+            sites: view.top(ranked).iter().map(|group| SiteJson::new(group)).collect(),
         }
     }
 }
