@@ -198,9 +198,10 @@ impl Missed {
         }
         let (low, high) = gamma::mid_p_interval(self.mean, self.variance, self.next.unwrap_or((0.0, 0.0)));
         let value = self.seen.saturating_add(whole(self.mean));
-        // Rounded outwards, so that the limits hold what they held before.
-        let low = self.seen.saturating_add(low.floor() as u64).min(value);
-        let high = self.seen.saturating_add(high.ceil() as u64).max(value);
+        // The truth is a whole number: it lies between the limits when it lies between these. The mean itself always
+        // does, also where both limits lie between the same two numbers.
+        let low = self.seen.saturating_add(low.ceil().min(self.mean.floor()) as u64).min(value);
+        let high = self.seen.saturating_add(high.floor() as u64).max(value);
         Measure { value, low, high: Some(high) }
     }
 }
