@@ -183,6 +183,9 @@ fn whole(value: f64) -> u64 {
     if value > 0.0 { value.round() as u64 } else { 0 }
 }
 
+/// How far a limit may be off by the way it is found, in bytes or blocks.
+const HAIR: f64 = 1e-6;
+
 /// What is known of one quantity: the part that was seen is certain, the part that was missed is estimated.
 struct Missed {
     seen: u64,
@@ -199,8 +202,10 @@ impl Missed {
         let (low, high) = gamma::mid_p_interval(self.mean, self.variance, self.next.unwrap_or((0.0, 0.0)));
         let value = self.seen.saturating_add(whole(self.mean));
         // The truth is a whole number: it lies between the limits when it lies between these. The mean itself always
-        // does, also where both limits lie between the same two numbers.
-        let low = self.seen.saturating_add(low.ceil().min(self.mean.floor()) as u64).min(value);
+        // does, also where both limits lie between the same two numbers. Limits are found by halving: what is a hair
+        // above zero is zero.
+        let low = (low - HAIR).ceil().min(self.mean.floor()).max(0.0);
+        let low = self.seen.saturating_add(low as u64).min(value);
         let high = self.seen.saturating_add(high.floor() as u64).max(value);
         Measure { value, low, high: Some(high) }
     }

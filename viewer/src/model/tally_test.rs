@@ -96,6 +96,17 @@ fn a_weight_is_the_inverse_of_the_chance() {
     assert_eq!(large.measure_bytes(), Measure::exact(INTERVAL * 100));
 }
 
+/// Ten blocks of 16 intervals: each was missed with a chance of e^(−16) = 1.1e-7, which makes 1.2 bytes on average and
+/// nothing at all in truth. The interval must hold that truth.
+#[test]
+fn blocks_that_are_all_but_certain_to_be_seen_may_be_all_there_are() {
+    let size = 1 << 20;
+    let mut tally = Tally::new(size / 16);
+    (0..10).for_each(|_| tally.add(&Weight::new(size, size / 16)));
+    let measure = tally.measure_bytes();
+    assert_eq!((measure.low, measure.value), (10 * size, 10 * size + 1));
+}
+
 #[test]
 fn no_samples_still_give_an_upper_bound() {
     // Mid-P: half the chance on none at all, half on an exponential of mean 4096: 4096 × ln(0.5 / 0.025) = 12270.4.
