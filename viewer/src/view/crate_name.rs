@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn short_names_are_placed_by_their_package() {
-        let registry = "/home/me/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/http-body-1.0.1/src/lib.rs";
+        let registry = "/home/me/.cargo/registry/src/index-1949cf8c6b5b557f/http-body-1.0.1/src/lib.rs";
         assert_eq!(package_of_file(registry), Some("http-body"));
         assert_eq!(package_of_file("/home/me/service/crates/cache/src/deep/mod.rs"), Some("cache"));
         assert_eq!(package_of_file("src/main.rs"), None);
