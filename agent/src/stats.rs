@@ -67,7 +67,7 @@ fn from_totals(totals: Totals, agent: Totals) -> Stats {
     }
 }
 
-/// What the process has allocated since it started. Costs a few hundred nanoseconds a thread; allocates nothing.
+/// What the process has allocated since it started. Reads some hundred counters a thread; allocates nothing.
 ///
 /// All zero unless [`Allocator`](crate::Allocator) is the global allocator.
 pub fn stats() -> Stats {

@@ -2,7 +2,8 @@
 //!
 //! A walk needs a context (a rule cache and a frame buffer, 37 KiB); contexts are few and claimed by a try-lock that
 //! nobody waits for in a hook. When none is free, or the stack pointer is outside the thread's own stack (coroutines,
-//! signal stacks), the portable unwinder is asked instead, which needs neither.
+//! signal stacks), the portable unwinder is asked instead, which needs neither and keeps 128 frames. On a stack with
+//! little room left nothing is walked.
 //!
 //! Never: allocates, takes a lock, or reads outside the thread's stack (the portable unwinder apart, which trusts the
 //! unwind tables).
