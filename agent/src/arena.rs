@@ -24,6 +24,8 @@ unsafe impl<T: Send + Sync> Sync for Arena<T> {}
 pub(crate) unsafe trait Zeroed {}
 
 // SAFETY: atomics are plain integers.
+unsafe impl Zeroed for std::sync::atomic::AtomicU16 {}
+// SAFETY: atomics are plain integers.
 unsafe impl Zeroed for std::sync::atomic::AtomicU32 {}
 // SAFETY: atomics are plain integers.
 unsafe impl Zeroed for std::sync::atomic::AtomicU64 {}

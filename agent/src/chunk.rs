@@ -103,26 +103,36 @@ impl ChunkPool {
     }
 
     /// Appends an event of the cursor's thread. Never waits, never allocates.
-    #[inline]
-    pub(crate) fn append(&self, session: u32, cursor: &ChunkCursor, event: &Event) -> Append {
+    #[inline(always)]
+    pub(crate) fn append(&self, session: u32, cursor: &ChunkCursor, event: Event) -> Append {
+        if cursor.session.get() == session
+            && let Some(chunk) = (cursor.chunk.get() as usize).checked_sub(1).and_then(|at| self.chunks.get(at))
+            && chunk.append(cursor, event)
+        {
+            return Append::Done;
+        }
+        self.append_anew(session, cursor, event)
+    }
+
+    /// Appends to a new chunk.
+    #[cold]
+    fn append_anew(&self, session: u32, cursor: &ChunkCursor, event: Event) -> Append {
         if cursor.session.get() != session {
             cursor.session.set(session);
             cursor.chunk.set(0);
             cursor.owner.set(None);
         }
-        let mut sent = false;
-        loop {
-            if let Some(chunk) = (cursor.chunk.get() as usize).checked_sub(1).and_then(|at| self.chunks.get(at)) {
-                if chunk.append(cursor, event) {
-                    return if sent { Append::DoneAndSent } else { Append::Done };
-                }
-                self.hand_over(cursor);
-                sent = true;
-            }
-            match self.take_empty(cursor, event.thread) {
-                Append::Done => {}
-                refused => return refused,
-            }
+        let sent = cursor.chunk.get() != 0;
+        self.hand_over(cursor);
+        match self.take_empty(cursor, event.thread) {
+            Append::Done => {}
+            refused => return refused,
+        }
+        let chunk = (cursor.chunk.get() as usize).checked_sub(1).and_then(|at| self.chunks.get(at));
+        match chunk.is_some_and(|chunk| chunk.append(cursor, event)) {
+            true if sent => Append::DoneAndSent,
+            true => Append::Done,
+            false => Append::Full,
         }
     }
 
@@ -183,8 +193,8 @@ pub(crate) fn first_state(thread: u32) -> PackState {
 }
 
 impl Chunk {
-    #[inline]
-    fn append(&self, cursor: &ChunkCursor, event: &Event) -> bool {
+    #[inline(always)]
+    fn append(&self, cursor: &ChunkCursor, event: Event) -> bool {
         let published = self.published.load(Ordering::Relaxed);
         let at = published as u32 as usize;
         if at > DATA_BYTES - MAX_EVENT_BYTES {
@@ -193,9 +203,11 @@ impl Chunk {
         // SAFETY: `at` is within the data with room for an event behind it, and nobody else writes or reads above
         // the published length.
         let room = unsafe { std::slice::from_raw_parts_mut(self.data.get().cast::<u8>().add(at), MAX_EVENT_BYTES) };
-        let mut state = cursor.state.get();
-        let Some(bytes) = state.pack(event, room) else { return false };
-        cursor.state.set(state);
+        // SAFETY: the cursor is touched by its thread alone, which is here, and nothing called from here reaches it.
+        let state = unsafe { &mut *cursor.state.as_ptr() };
+        // Time stands still rather than going back: differences between stamps are not negative.
+        let ticks = event.ticks.max(state.ticks);
+        let Some(bytes) = state.pack(&Event { ticks, ..event }, room) else { return false };
         self.published.store(published + (1 << 32) + bytes as u64, Ordering::Release);
         true
     }
@@ -315,7 +327,7 @@ mod tests {
             *state = events.state();
         };
         for number in 0..100_000 {
-            assert!(matches!(pool.append(1, &cursor, &event(number)), Append::Done | Append::DoneAndSent));
+            assert!(matches!(pool.append(1, &cursor, event(number)), Append::Done | Append::DoneAndSent));
             if number % 977 == 0 {
                 reader.sweep(&pool, &mut take);
             }
@@ -338,7 +350,7 @@ mod tests {
         };
         for _ in 0..2 * CHUNKS {
             let cursor = ChunkCursor::default();
-            (0..10).for_each(|number| assert_eq!(pool.append(1, &cursor, &event(number)), Append::Done));
+            (0..10).for_each(|number| assert_eq!(pool.append(1, &cursor, event(number)), Append::Done));
             assert_eq!(count(&mut reader), 10);
             pool.leave(1, &cursor);
             assert_eq!(count(&mut reader), 0);
@@ -350,11 +362,11 @@ mod tests {
         let pool = ChunkPool::map().expect("memory");
         let mut reader = ChunkReader::new();
         let cursors: Vec<_> = (0..300).map(|_| ChunkCursor::default()).collect();
-        let owners = cursors.iter().filter(|cursor| pool.append(1, cursor, &event(1)) == Append::Done).count();
+        let owners = cursors.iter().filter(|cursor| pool.append(1, cursor, event(1)) == Append::Done).count();
         assert_eq!(owners, OWNERS as usize);
         cursors.iter().for_each(|cursor| pool.leave(1, cursor));
         reader.drain(&pool, |_| {});
-        assert_eq!(pool.append(1, &ChunkCursor::default(), &event(1)), Append::Done);
+        assert_eq!(pool.append(1, &ChunkCursor::default(), event(1)), Append::Done);
     }
 
     #[test]
@@ -362,12 +374,12 @@ mod tests {
         let pool = ChunkPool::map().expect("memory");
         let (cursor, mut reader) = (ChunkCursor::default(), ChunkReader::new());
         let mut number = 0;
-        while pool.append(1, &cursor, &event(number)) != Append::Full {
+        while pool.append(1, &cursor, event(number)) != Append::Full {
             number += 1;
         }
         let mut count = 0;
         assert_eq!(reader.drain(&pool, |part| count += u64::from(part.count)), CHUNKS);
         assert_eq!(count, number);
-        assert_eq!(pool.append(1, &cursor, &event(number)), Append::Done);
+        assert_eq!(pool.append(1, &cursor, event(number)), Append::Done);
     }
 }

@@ -19,22 +19,32 @@ pub(crate) fn choose() -> Clock {
     if trusted { Clock::Tsc } else { Clock::Monotonic }
 }
 
-/// The current tick of the capture's clock.
+/// The current tick of the capture's clock, after everything that this thread has seen of others.
 #[inline]
 pub(crate) fn now() -> u64 {
+    // The fence keeps the CPU from reading the counter before it has read what it waits for: without it, a free is
+    // stamped before the hand-over of its block is seen (210 in 10⁶ hand-overs, none with it).
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: every x86_64 CPU has `lfence`.
+    unsafe {
+        core::arch::x86_64::_mm_lfence();
+    }
+    now_unfenced()
+}
+
+/// The current tick, for an event that needs no place among those of other threads. Fences take up to half of a time
+/// stamp.
+#[inline(always)]
+pub(crate) fn now_unfenced() -> u64 {
     if USE_COUNTER.load(Ordering::Relaxed) { counter() } else { monotonic_ns() }
 }
 
+/// The time-stamp counter in steps of eight, 3 ns at 2.6 GHz: most differences between two events then fit a byte.
 #[cfg(target_arch = "x86_64")]
-#[inline]
+#[inline(always)]
 fn counter() -> u64 {
-    // The fence keeps the CPU from reading the counter before it has read what it waits for: without it, a free is stamped
-    // before the hand-over of its block is seen (210 in 10⁶ hand-overs, none with it).
-    // SAFETY: every x86_64 CPU has `lfence` and `rdtsc`, and Linux lets user code execute them.
-    unsafe {
-        core::arch::x86_64::_mm_lfence();
-        core::arch::x86_64::_rdtsc()
-    }
+    // SAFETY: every x86_64 CPU has `rdtsc`, and Linux lets user code execute it.
+    unsafe { core::arch::x86_64::_rdtsc() >> 3 }
 }
 
 #[cfg(target_arch = "aarch64")]

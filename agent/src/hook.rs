@@ -132,18 +132,24 @@ fn retire(address: usize, size: usize) -> Option<Retired> {
     retired
 }
 
-/// Runs `work` with the slot marked busy and `errno` kept, then sets when the slow path is due next. False, without
-/// running it, when the slot is busy already: a signal handler has come in between.
+/// Runs `work` with the slot marked busy, then sets when the slow path is due next. False, without running it, when the
+/// slot is busy already: a signal handler has come in between.
+///
+/// What may change `errno` on the way keeps it itself: it is rare, and asking for it twice in every event is not cheap.
+#[inline(always)]
 fn enter(slot: &Slot, work: impl FnOnce(&Slot)) -> bool {
     if slot.busy.load(Ordering::Relaxed) {
         return false;
     }
-    let _errno = Errno::save();
     slot.busy.store(true, Ordering::Relaxed);
     // The session's barrier orders this store before the load of the recorder; here the compiler must keep it so.
     std::sync::atomic::compiler_fence(Ordering::SeqCst);
     work(slot);
-    slot.set_stops(recorder::current());
+    let recorder = recorder::current();
+    // In exact mode the slow path stays due.
+    if !(slot.sees_every_free() && recorder.is_some_and(|it| it.mode == plimsoll_format::Mode::Exact)) {
+        slot.set_stops(recorder);
+    }
     std::sync::atomic::compiler_fence(Ordering::SeqCst);
     slot.busy.store(false, Ordering::Release);
     true

@@ -59,6 +59,7 @@ mod config;
 mod error;
 mod filter;
 mod hook;
+mod last_threads;
 mod live_table;
 mod loss;
 mod memory;

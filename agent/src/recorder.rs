@@ -3,6 +3,7 @@
 //! There is at most one recorder. Hooks find it through one pointer, use it only while their slot is `busy`, and a
 //! session frees it only after it has taken the pointer away and seen every slot not busy once.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -11,12 +12,14 @@ use plimsoll_format::{Event, EventKind, LossCause, Mode, StackNode, Totals};
 
 use crate::chunk::{Append, ChunkPool};
 use crate::config::{Recording, Unwinder};
+use crate::last_threads::LastThreads;
 use crate::live_table::{LiveTable, Sample};
 use crate::loss::Losses;
 use crate::ring::EventRing;
 use crate::sampler::Random;
 use crate::slot::Slot;
 use crate::stack_table::{EXACT_NODES, SAMPLED_NODES, StackTable};
+use crate::sys::Errno;
 use crate::unwind::{Outcome, Registers, Unwinders};
 use crate::{clock, filter, slot, sys};
 
@@ -53,6 +56,7 @@ pub(crate) struct Recorder {
     pub(crate) stacks: StackTable,
     pub(crate) unwinders: Unwinders,
     pub(crate) live: LiveTable,
+    last_threads: LastThreads,
     pub(crate) ring: EventRing,
     pub(crate) chunks: ChunkPool,
     pub(crate) thread_ends: (Sender<ThreadEnd>, Receiver<ThreadEnd>),
@@ -97,6 +101,7 @@ impl Recorder {
             stacks: StackTable::map(if exact { EXACT_NODES } else { SAMPLED_NODES })?,
             unwinders: Unwinders::map(unwinder, exact, modules)?,
             live: LiveTable::map()?,
+            last_threads: LastThreads::map(exact)?,
             ring: EventRing::map(if exact { EXACT_RING } else { SAMPLED_RING })?,
             chunks: ChunkPool::map()?,
             thread_ends: bounded(THREAD_ENDS),
@@ -121,7 +126,10 @@ impl Recorder {
 
     /// Memory of the tables, as far as it was touched at most.
     pub(crate) fn touched_bytes(&self) -> u64 {
-        let chunks = if self.mode == Mode::Exact { self.chunks.touched_bytes() } else { 0 };
+        let chunks = match self.mode {
+            Mode::Exact => self.chunks.touched_bytes() + self.last_threads.touched_bytes(),
+            Mode::Sampled => 0,
+        };
         let filter = (u64::from(self.live.len()) * 4096).min(1 << 20);
         self.stacks.touched_bytes()
             + self.unwinders.touched_bytes()
@@ -134,8 +142,27 @@ impl Recorder {
     // ---- hooks, while the slot is busy ----
 
     /// Records an allocation if this mode wants it.
+    #[inline(always)]
     pub(crate) fn alloc(&self, slot: &Slot, address: usize, size: usize, kind: EventKind, registers: Registers) {
-        if self.mode == Mode::Sampled && !self.is_sampled(slot, size as u64) {
+        match self.mode {
+            Mode::Exact => self.alloc_exact(slot, address, size, kind, registers),
+            Mode::Sampled => self.alloc_sampled(slot, address, size, kind, registers),
+        }
+    }
+
+    #[inline(always)]
+    fn alloc_exact(&self, slot: &Slot, address: usize, size: usize, kind: EventKind, registers: Registers) {
+        if self.paused.load(Ordering::Relaxed) {
+            return;
+        }
+        let stack = self.stack(slot, size as u64, registers);
+        let event = Event { size_bytes: size as u64, stack, ..self.short_event(slot, address, kind) };
+        self.send(slot, event);
+    }
+
+    #[inline(never)]
+    fn alloc_sampled(&self, slot: &Slot, address: usize, size: usize, kind: EventKind, registers: Registers) {
+        if !self.is_sampled(slot, size as u64) {
             return;
         }
         if self.paused.load(Ordering::Relaxed) {
@@ -144,36 +171,26 @@ impl Recorder {
         }
         let stack = self.stack(slot, size as u64, registers);
         let doublings = self.doublings_of(slot);
-        let event = Event {
-            kind,
-            ticks: clock::now(),
-            address: address as u64,
-            size_bytes: size as u64,
+        let interval_bytes = self.interval_after(doublings);
+        let event = Event { size_bytes: size as u64, stack, interval_bytes, ..self.short_event(slot, address, kind) };
+        let sample = Sample {
+            address,
+            size: size as u64,
+            ticks: event.ticks,
             stack,
-            thread: slot.thread.load(Ordering::Relaxed),
-            tag: slot.tag.load(Ordering::Relaxed),
-            interval_bytes: self.interval_after(doublings),
+            thread: event.thread,
+            tag: event.tag,
+            doublings,
         };
-        if self.mode == Mode::Sampled {
-            let sample = Sample {
-                address,
-                size: size as u64,
-                ticks: event.ticks,
-                stack,
-                thread: event.thread,
-                tag: event.tag,
-                doublings,
-            };
-            self.rearm(slot);
-            if !self.keep(&sample) {
-                return;
-            }
+        self.rearm(slot);
+        if self.keep(&sample) {
+            self.send(slot, event);
         }
-        self.send(slot, &event);
     }
 
     /// Records a free if the block is known to this session; `kind` says whether it begins a reallocation. Returns
     /// what [`Recorder::undo`] needs.
+    #[inline(always)]
     pub(crate) fn free(&self, slot: &Slot, address: usize, size: usize, kind: EventKind) -> Option<Retired> {
         let sample = match self.mode {
             Mode::Sampled => {
@@ -183,7 +200,8 @@ impl Recorder {
             }
             Mode::Exact => None,
         };
-        self.send(slot, &self.short_event(slot, address, size, kind));
+        // The size is not written, but a loss is counted with it.
+        self.send(slot, Event { size_bytes: size as u64, ..self.short_event(slot, address, kind) });
         Some(Retired { session: self.session, sample })
     }
 
@@ -195,7 +213,7 @@ impl Recorder {
         if retired.sample.is_some_and(|sample| !self.keep(&sample)) {
             return;
         }
-        self.send(slot, &self.short_event(slot, address, 0, EventKind::ReallocUndo));
+        self.send(slot, self.short_event(slot, address, EventKind::ReallocUndo));
     }
 
     /// Puts a sample into the table; counts it as lost, and gives false, when that is full.
@@ -211,18 +229,16 @@ impl Recorder {
         kept
     }
 
-    fn short_event(&self, slot: &Slot, address: usize, size: usize, kind: EventKind) -> Event {
-        Event {
-            kind,
-            ticks: clock::now(),
-            address: address as u64,
-            // Not written for frees; a loss is counted with it.
-            size_bytes: size as u64,
-            stack: 0,
-            thread: slot.thread.load(Ordering::Relaxed),
-            tag: slot.tag.load(Ordering::Relaxed),
-            interval_bytes: 1,
-        }
+    /// An event without size and stack.
+    #[inline(always)]
+    fn short_event(&self, slot: &Slot, address: usize, kind: EventKind) -> Event {
+        let thread = slot.thread.load(Ordering::Relaxed);
+        let ticks = match self.mode {
+            Mode::Exact if self.last_threads.was_touched_by(address, thread) => clock::now_unfenced(),
+            _ => clock::now(),
+        };
+        let tag = slot.tag.load(Ordering::Relaxed);
+        Event { kind, ticks, address: address as u64, size_bytes: 0, stack: 0, thread, tag, interval_bytes: 1 }
     }
 
     /// Whether the allocation of `size` bytes that was just counted holds a sampled byte.
@@ -259,8 +275,25 @@ impl Recorder {
     }
 
     /// Walks the stack and gives its node; an outer one when the table is full, 0 when nothing is known.
+    #[inline(always)]
     fn stack(&self, slot: &Slot, size: u64, registers: Registers) -> u32 {
-        self.unwinders.walk(registers, slot.stack(), |frames, outcome| {
+        let stack = slot.stack();
+        if self.mode == Mode::Exact
+            && let Some(found) = self.unwinders.find((self.session, &slot.walk), registers, &stack, &self.stacks)
+        {
+            if found.is_cut {
+                self.losses.alloc(LossCause::StackTableFull, size);
+            } else if self.unwinders.checks() {
+                self.check(found.node, self.walk_whole_stack(stack, size, registers));
+            }
+            return found.node;
+        }
+        self.walk_whole_stack(stack, size, registers)
+    }
+
+    #[inline(never)]
+    fn walk_whole_stack(&self, stack: Range<usize>, size: u64, registers: Registers) -> u32 {
+        self.unwinders.walk(registers, stack, |frames, outcome| {
             let mut node = match outcome {
                 Outcome::Complete => Some(0),
                 Outcome::Truncated => self.stacks.child(0, StackNode::TRUNCATED),
@@ -280,30 +313,54 @@ impl Recorder {
         })
     }
 
+    /// The debug mode `PLIMSOLL_CHECK_STACKS`: a stack from the last walk must be what a whole walk finds.
+    #[cold]
+    fn check(&self, found: u32, whole: u32) {
+        if found != whole {
+            sys::die("plimsoll: PLIMSOLL_CHECK_STACKS: a stack from the last walk differs from a whole walk\n");
+        }
+        self.unwinders.count_check();
+    }
+
     /// Sends an event on its way, waiting for the writer if need be, or counts it as lost.
-    #[inline]
-    fn send(&self, slot: &Slot, event: &Event) {
+    #[inline(always)]
+    fn send(&self, slot: &Slot, event: Event) {
         if self.mode == Mode::Exact {
             match self.chunks.append(self.session, &slot.cursor, event) {
                 Append::Done => return,
-                Append::DoneAndSent => return self.wake_writer(),
-                Append::Full => return self.wait_or_lose(event, || self.append(slot, event)),
-                Append::NotAnOwner => {}
+                append => return self.send_slowly(slot, event, append),
             }
         }
-        if !self.ring.push(event) {
-            self.wait_or_lose(event, || self.ring.push(event));
+        self.send_by_ring(event);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn send_slowly(&self, slot: &Slot, event: Event, append: Append) {
+        match append {
+            Append::Done => {}
+            Append::DoneAndSent => self.wake_writer(),
+            Append::Full => self.wait_or_lose(&event, || self.append(slot, event)),
+            Append::NotAnOwner => self.send_by_ring(event),
+        }
+    }
+
+    #[inline(never)]
+    fn send_by_ring(&self, event: Event) {
+        if !self.ring.push(&event) {
+            self.wait_or_lose(&event, || self.ring.push(&event));
         } else if self.ring.is_half_full() {
             self.wake_writer();
         }
     }
 
-    fn append(&self, slot: &Slot, event: &Event) -> bool {
+    fn append(&self, slot: &Slot, event: Event) -> bool {
         matches!(self.chunks.append(self.session, &slot.cursor, event), Append::Done | Append::DoneAndSent)
     }
 
     #[cold]
     fn wait_or_lose(&self, event: &Event, mut attempt: impl FnMut() -> bool) {
+        let _errno = Errno::save();
         let start = clock::monotonic_ns();
         while !self.writer_stuck.load(Ordering::Relaxed) {
             // Each time round: the writer may have gone to sleep just after it was last seen awake.
@@ -330,13 +387,16 @@ impl Recorder {
 
     /// Makes the writer look again, whatever it does now.
     pub(crate) fn call_writer(&self) {
+        let _errno = Errno::save();
         self.writer_call.fetch_add(1, Ordering::Release);
         sys::futex_wake(&self.writer_call);
     }
 
     /// Hands over what a thread holds when it ends.
     pub(crate) fn leave(&self, slot: &Slot) {
+        let _errno = Errno::save();
         self.chunks.leave(self.session, &slot.cursor);
+        self.unwinders.leave(self.session, &slot.walk);
         let end = ThreadEnd {
             thread: slot.thread.load(Ordering::Relaxed),
             os_thread: slot.os_thread.load(Ordering::Relaxed),

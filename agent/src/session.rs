@@ -416,6 +416,10 @@ fn stop(running: Running, reason: EndReason, longest: Duration) -> Result<Summar
     writer.join();
     watcher.join();
     filter::clear();
+    if recorder.unwinders.checks() {
+        let stacks = recorder.unwinders.checked();
+        eprintln!("plimsoll: PLIMSOLL_CHECK_STACKS: {stacks} stacks compared with whole walks, none differs");
+    }
     if no_hook_is_left {
         // SAFETY: detached, and both threads that used it have ended.
         unsafe { recorder::free(recorder) };

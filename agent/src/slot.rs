@@ -14,6 +14,7 @@ use plimsoll_format::{Mode, SizeClass, Totals};
 use crate::arena::{Arena, Zeroed};
 use crate::chunk::ChunkCursor;
 use crate::recorder::{self, Recorder};
+use crate::unwind::WalkCursor;
 
 /// Size classes: class `k` holds sizes from 2^k up to 2^(k+1) − 1 bytes, class 0 also size 0.
 pub(crate) const CLASSES: usize = 64;
@@ -66,6 +67,8 @@ pub(crate) struct Slot {
     pub(crate) sample_bytes: AtomicU64,
     /// Exact mode: the chunk under way. Only its thread touches it, and only while `busy`.
     pub(crate) cursor: ChunkCursor,
+    /// Exact mode: where the thread keeps its last walk. Touched as `cursor` is.
+    pub(crate) walk: WalkCursor,
     /// The thread's stack: lowest address and end; the end is 0 before it was asked for, 1 when unknown.
     stack_start: AtomicUsize,
     stack_end: AtomicUsize,
@@ -76,7 +79,7 @@ pub(crate) struct Slot {
 
 // SAFETY: all fields are atomics or cells of plain integers, valid as zeros, without Drop.
 unsafe impl Zeroed for Slot {}
-// SAFETY: `cursor` is the only field that is not atomic; it is touched by the slot's thread alone, and by the writer
+// SAFETY: `cursor` and `walk` are the only fields that are not atomic; they are touched by the slot's thread alone, and by the writer
 // only after that thread has given the slot up (`release`, a Release store read with Acquire).
 unsafe impl Sync for Slot {}
 
@@ -253,13 +256,22 @@ impl Slot {
     }
 
     /// Bounds of the thread's own stack, empty when the system does not tell them.
+    #[inline(always)]
     pub(crate) fn stack(&self) -> std::ops::Range<usize> {
         if self.stack_end.load(Ordering::Relaxed) == 0 {
+            self.ask_for_stack();
+        }
+        self.stack_start.load(Ordering::Relaxed)..self.stack_end.load(Ordering::Relaxed)
+    }
+
+    #[cold]
+    fn ask_for_stack(&self) {
+        let _errno = crate::sys::Errno::save();
+        {
             let (start, end) = crate::sys::stack_bounds().unwrap_or((1, 1));
             self.stack_start.store(start, Ordering::Relaxed);
             self.stack_end.store(end, Ordering::Relaxed);
         }
-        self.stack_start.load(Ordering::Relaxed)..self.stack_end.load(Ordering::Relaxed)
     }
 
     /// Whether this slot counts for the agent.

@@ -23,6 +23,15 @@ impl Drop for Errno {
     }
 }
 
+/// Says why on standard error and ends the process. For debug modes only: nothing else of the agent's ends a program.
+pub(crate) fn die(why: &str) -> ! {
+    // SAFETY: the buffer is as long as it says; writing to a closed descriptor fails and does nothing.
+    unsafe {
+        libc::write(libc::STDERR_FILENO, why.as_ptr().cast(), why.len());
+        libc::abort();
+    }
+}
+
 /// The calling thread's id as the system knows it.
 pub(crate) fn thread_id() -> u32 {
     // SAFETY: gettid takes no arguments and cannot fail.

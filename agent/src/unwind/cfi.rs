@@ -1,10 +1,11 @@
 //! The walk by unwind tables (`framehop`): works in ordinary release builds, about ten nanoseconds a frame once warm.
 
 use framehop::{
-    CacheNative, ExplicitModuleSectionInfo, Module, MustNotAllocateDuringUnwind, UnwindRegsNative, Unwinder as _,
-    UnwinderNative,
+    CacheNative, ExplicitModuleSectionInfo, FrameAddress, Module, MustNotAllocateDuringUnwind, UnwindRegsNative,
+    Unwinder as _, UnwinderNative,
 };
 
+use super::rules::{Rule, State};
 use super::{Frames, Outcome, Registers};
 use crate::modules::{LoadedModule, Section};
 
@@ -38,6 +39,25 @@ impl Cfi {
             unwinder.add_module(Module::new(module.path.clone(), module.start..module.end, module.start, sections));
         }
         self.unwinder = unwinder;
+    }
+
+    /// The rule for a return address. Reads nothing of the program's.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn learn(&mut self, address: u64) -> Rule {
+        let Some(frame) = FrameAddress::from_return_address(address) else { return Rule::Root };
+        Rule::learn(|state, read| {
+            let mut registers = UnwindRegsNative::new(address, state.stack_pointer, state.frame_pointer);
+            let mut read_stack = |address| Ok(read(address));
+            let caller = self.unwinder.unwind_frame(frame, &mut registers, &mut self.cache, &mut read_stack);
+            let caller = caller.map_err(|_| ())?;
+            let (stack_pointer, frame_pointer) = (registers.sp(), registers.bp());
+            Ok(caller.map(|address| State { address, stack_pointer, frame_pointer }))
+        })
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    pub(super) fn learn(&mut self, _address: u64) -> Rule {
+        Rule::Unknown
     }
 
     pub(super) fn walk(&mut self, registers: Registers, stack_end: usize, frames: &mut Frames<'_>) -> Outcome {

@@ -10,11 +10,15 @@
 
 mod cfi;
 mod frame_pointer;
+mod last_walk;
 mod portable;
 mod registers;
+mod rules;
+mod threads;
 
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use plimsoll_format::UnwindQuality;
@@ -22,8 +26,13 @@ use plimsoll_format::UnwindQuality;
 use crate::arena::{Arena, Zeroed};
 use crate::config::Unwinder;
 use crate::modules::LoadedModule;
+use crate::stack_table::StackTable;
 use cfi::Cfi;
+pub(crate) use last_walk::Found;
 pub(crate) use registers::Registers;
+use rules::Rule;
+use threads::ThreadWalks;
+pub(crate) use threads::WalkCursor;
 
 /// Frames kept of one stack, counted from the innermost; what lies outside is cut and marked.
 pub(crate) const MAX_FRAMES: usize = 512;
@@ -96,6 +105,11 @@ pub(crate) struct Unwinders {
     contexts: Arena<Context>,
     next: AtomicUsize,
     portable: [AtomicU64; 3],
+    /// Exact sessions only.
+    threads: Option<ThreadWalks>,
+    /// Debug mode: every stack from a last walk is compared with a whole walk.
+    checks: bool,
+    checked: AtomicU64,
 }
 
 impl Unwinders {
@@ -106,7 +120,16 @@ impl Unwinders {
             // SAFETY: nobody else knows the contexts yet.
             unsafe { (*context.cfi.get()).write(Cfi::new(modules)) };
         }
-        Some(Unwinders { method, contexts, next: AtomicUsize::new(0), portable: Default::default() })
+        let threads = if exact && cfg!(target_arch = "x86_64") { Some(ThreadWalks::map()?) } else { None };
+        Some(Unwinders {
+            method,
+            contexts,
+            next: AtomicUsize::new(0),
+            portable: Default::default(),
+            threads,
+            checks: std::env::var_os("PLIMSOLL_CHECK_STACKS").is_some(),
+            checked: AtomicU64::new(0),
+        })
     }
 
     /// Tells every context about a new list of modules. Waits for each to be free, so this is not for hooks.
@@ -119,15 +142,70 @@ impl Unwinders {
             unsafe { (*context.cfi.get()).assume_init_mut().set_modules(modules) };
             context.release();
         }
+        self.threads.iter().for_each(ThreadWalks::next_generation);
+    }
+
+    /// Exact mode: the tree's node of the calling thread's stack, from its last walk and what is new. `None` when this
+    /// thread or this stack cannot be treated so: then [`Unwinders::walk`].
+    #[inline]
+    pub(crate) fn find(
+        &self,
+        owner: (u32, &WalkCursor),
+        registers: Registers,
+        stack: &Range<usize>,
+        stacks: &StackTable,
+    ) -> Option<Found> {
+        let threads = self.threads.as_ref()?;
+        let has_room = stack.contains(&registers.stack_pointer) && registers.stack_pointer - stack.start >= LEAST_ROOM;
+        if !has_room || self.method == Unwinder::Backtrace {
+            return None;
+        }
+        threads.find(owner, registers, stack, stacks, |address| self.learn(address))
+    }
+
+    /// Whether each stack that [`Unwinders::find`] gives is to be compared with a whole walk.
+    #[inline(always)]
+    pub(crate) fn checks(&self) -> bool {
+        self.checks
+    }
+
+    /// Counts such a comparison.
+    pub(crate) fn count_check(&self) {
+        self.checked.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Comparisons so far.
+    pub(crate) fn checked(&self) -> u64 {
+        self.checked.load(Ordering::Relaxed)
+    }
+
+    /// Gives up what a thread holds, when it ends.
+    pub(crate) fn leave(&self, session: u32, cursor: &WalkCursor) {
+        self.threads.iter().for_each(|threads| threads.leave(session, cursor));
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn learn(&self, address: u64) -> Option<Rule> {
+        if self.method == Unwinder::FramePointer {
+            return Some(Rule::FramePointer);
+        }
+        let context = self.claim_any()?;
+        // SAFETY: the claim makes this the only access; the Cfi was written by `map`.
+        let rule = unsafe { (*context.cfi.get()).assume_init_mut().learn(address) };
+        context.release();
+        Some(rule)
     }
 
     /// Walks from `registers` and hands the frames to `take` while they last. `stack` is the thread's own.
     pub(crate) fn walk<R>(
         &self,
         registers: Registers,
-        stack: std::ops::Range<usize>,
+        stack: Range<usize>,
         take: impl FnOnce(&[u64], Outcome) -> R,
     ) -> R {
+        // The system's unwinder may call the system.
+        let _errno = crate::sys::Errno::save();
         // Elsewhere (coroutines, signal stacks) there may be holes between here and the stack's end.
         let on_own_stack = stack.contains(&registers.stack_pointer);
         if on_own_stack && registers.stack_pointer - stack.start < LEAST_ROOM {
@@ -172,12 +250,14 @@ impl Unwinders {
         self.contexts.iter().for_each(|context| add(&context.walks, &context.complete, &context.truncated));
         let [walks, complete, truncated] = &self.portable;
         add(walks, complete, truncated);
+        self.threads.iter().for_each(|threads| threads.add_quality(&mut quality));
         quality
     }
 
     /// Bytes touched at most.
     pub(crate) fn touched_bytes(&self) -> u64 {
         (self.contexts.len() * size_of::<Context>()) as u64
+            + self.threads.as_ref().map_or(0, ThreadWalks::touched_bytes)
     }
 }
 

@@ -1,0 +1,178 @@
+//! The walks of an exact session: each thread keeps its last one and walks new frames only.
+//!
+//! When more threads record than there is room for, or a stack has a frame without a simple rule, or is deeper than
+//! [`MAX_FRAMES`](super::MAX_FRAMES): nothing is found, and the caller walks the whole stack by a context.
+
+use std::cell::{Cell, UnsafeCell};
+use std::ops::Range;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use plimsoll_format::{StackNode, UnwindQuality};
+
+use super::last_walk::{Found, Ground, LastWalk};
+use super::rules::{Rule, RuleTable, State};
+use super::{Outcome, Registers, bump};
+use crate::arena::{Arena, Zeroed};
+use crate::stack_table::StackTable;
+
+/// Threads that keep their last walk: as many as may hold chunks. 7 MiB, touched as deep as stacks are.
+const THREADS: usize = 128;
+
+/// Which place a thread has; lives in its slot.
+#[derive(Default)]
+pub(crate) struct WalkCursor {
+    /// Session that the place belongs to.
+    session: Cell<u32>,
+    /// The place plus one, 0 for none.
+    place: Cell<u32>,
+}
+
+#[repr(C, align(64))]
+struct Place {
+    claimed: AtomicU32,
+    walks: AtomicU64,
+    complete: AtomicU64,
+    walk: UnsafeCell<LastWalk>,
+}
+
+// SAFETY: integers and bools only, valid as zeros.
+unsafe impl Zeroed for Place {}
+// SAFETY: the cell is touched only by the thread that holds `claimed`, and only while its slot is busy.
+unsafe impl Sync for Place {}
+// SAFETY: as above.
+unsafe impl Send for Place {}
+
+/// See the module's description.
+pub(super) struct ThreadWalks {
+    places: Arena<Place>,
+    rules: RuleTable,
+    /// Generation of the module list: rules and walks of another one are void.
+    generation: AtomicU32,
+}
+
+impl ThreadWalks {
+    /// Room for all, `None` when the system has no memory for it.
+    pub(super) fn map() -> Option<ThreadWalks> {
+        Some(ThreadWalks { places: Arena::map(THREADS)?, rules: RuleTable::map()?, generation: AtomicU32::new(1) })
+    }
+
+    /// The module list has changed.
+    pub(super) fn next_generation(&self) {
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+
+    /// Finds the node of the calling thread's stack. `learn` asks framehop for a rule.
+    #[inline]
+    pub(super) fn find(
+        &self,
+        (session, cursor): (u32, &WalkCursor),
+        registers: Registers,
+        stack: &Range<usize>,
+        stacks: &StackTable,
+        learn: impl Fn(u64) -> Option<Rule>,
+    ) -> Option<Found> {
+        let place = self.place(session, cursor)?;
+        let generation = self.generation.load(Ordering::Acquire) as u16;
+        let start = State {
+            address: registers.program_counter as u64,
+            stack_pointer: registers.stack_pointer as u64,
+            frame_pointer: registers.frame_pointer as u64,
+        };
+        let mut ground = OwnStack { rules: &self.rules, generation, end: stack.end as u64, stacks, learn };
+        // SAFETY: the place is claimed by the calling thread (its slot is busy, and the cursor is its own).
+        let walk = unsafe { &mut *place.walk.get() };
+        let found = walk.find(start, generation, &mut ground)?;
+        bump(&place.walks);
+        if found.outcome == Outcome::Complete {
+            bump(&place.complete);
+        }
+        Some(found)
+    }
+
+    #[inline(always)]
+    fn place(&self, session: u32, cursor: &WalkCursor) -> Option<&Place> {
+        if cursor.session.get() != session {
+            self.claim(session, cursor);
+        }
+        self.places.get((cursor.place.get() as usize).checked_sub(1)?)
+    }
+
+    #[cold]
+    fn claim(&self, session: u32, cursor: &WalkCursor) {
+        cursor.session.set(session);
+        let is_free =
+            |place: &Place| place.claimed.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok();
+        let place = self.places.iter().position(is_free);
+        cursor.place.set(place.map_or(0, |place| place as u32 + 1));
+        if let Some(place) = place.and_then(|place| self.places.get(place)) {
+            // SAFETY: just claimed by the calling thread.
+            unsafe { &mut *place.walk.get() }.clear();
+        }
+    }
+
+    /// Gives the place up, at the end of a thread.
+    pub(super) fn leave(&self, session: u32, cursor: &WalkCursor) {
+        if cursor.session.replace(0) != session {
+            return;
+        }
+        if let Some(place) = (cursor.place.take() as usize).checked_sub(1).and_then(|place| self.places.get(place)) {
+            place.claimed.store(0, Ordering::Release);
+        }
+    }
+
+    /// Adds how well stacks were walked so far.
+    pub(super) fn add_quality(&self, quality: &mut UnwindQuality) {
+        for place in self.places.iter() {
+            quality.walks += place.walks.load(Ordering::Relaxed);
+            quality.complete += place.complete.load(Ordering::Relaxed);
+        }
+    }
+
+    /// Bytes touched at most.
+    pub(super) fn touched_bytes(&self) -> u64 {
+        (self.places.len() * size_of::<Place>()) as u64 + self.rules.touched_bytes()
+    }
+}
+
+/// The calling thread's stack, between the walk's stack pointer and the stack's end.
+struct OwnStack<'a, F> {
+    rules: &'a RuleTable,
+    generation: u16,
+    end: u64,
+    stacks: &'a StackTable,
+    learn: F,
+}
+
+impl<F: Fn(u64) -> Option<Rule>> Ground for OwnStack<'_, F> {
+    #[inline(always)]
+    fn rule(&mut self, address: u64) -> Option<Rule> {
+        if let Some(rule) = self.rules.get(address, self.generation) {
+            return Some(rule);
+        }
+        let rule = (self.learn)(address)?;
+        self.rules.put(address, self.generation, rule);
+        Some(rule)
+    }
+
+    #[inline(always)]
+    fn word(&self, address: u64) -> u64 {
+        // SAFETY: `LastWalk` asks only for aligned words between the stack pointer it was given, which lies on this
+        // thread's own stack, and that stack's end: mapped and readable. The program's other frames may change them
+        // only on this thread, which is here.
+        unsafe { (address as *const u64).read_volatile() }
+    }
+
+    #[inline(always)]
+    fn end(&self) -> u64 {
+        self.end
+    }
+
+    #[inline(always)]
+    fn child(&self, parent: u32, address: u64) -> Option<u32> {
+        self.stacks.child(parent, address)
+    }
+
+    fn broken_root(&self) -> Option<u32> {
+        self.stacks.child(0, StackNode::BROKEN)
+    }
+}
