@@ -7,7 +7,7 @@ use bincode::{Decode, Encode};
 use crate::wire::DecodeError;
 
 /// Room that [`PackState::pack`] asks for: no event with its state changes takes more.
-pub const MAX_EVENT_BYTES: usize = 72;
+pub const MAX_EVENT_BYTES: usize = 64;
 
 /// What happened to a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,6 +107,47 @@ impl PackState {
     #[inline(always)]
     pub fn pack(&mut self, event: &Event, out: &mut [u8]) -> Option<usize> {
         let out = out.first_chunk_mut::<MAX_EVENT_BYTES>()?;
+        match self.pack_small(event, out) {
+            Some(bytes) => Some(bytes),
+            None => Some(self.pack_any(event, out)),
+        }
+    }
+
+    /// Packs the usual event: no state changes, two bytes at most for each number but the address, four for that.
+    /// Bytes are put together in registers, without a branch on their number: mispredicted ones cost more in a hook.
+    #[inline(always)]
+    fn pack_small(&mut self, event: &Event, out: &mut [u8; MAX_EVENT_BYTES]) -> Option<usize> {
+        let is_alloc = event.kind.is_alloc();
+        let ticks = event.ticks.wrapping_sub(self.ticks);
+        let address = event.address.rotate_right(4);
+        let moved = zigzag(address.wrapping_sub(self.address) as i64);
+        let stack = zigzag(i64::from(event.stack) - i64::from(self.stack));
+        let is_as_before = event.thread == self.thread && event.tag == self.tag;
+        let is_small = ticks < 1 << 14 && moved < 1 << 28;
+        let is_small_alloc = (event.size_bytes | stack) < 1 << 14 && event.interval_bytes == self.interval_bytes;
+        if !(is_as_before && is_small && (!is_alloc || is_small_alloc)) {
+            return None;
+        }
+        (self.ticks, self.address) = (event.ticks, address);
+        let (ticks, ticks_length) = short_varint(ticks);
+        let (moved, moved_length) = medium_varint(moved);
+        let head = u64::from(event.kind.op()) | ticks << 8 | moved << (8 + 8 * ticks_length);
+        let length = (1 + ticks_length + moved_length) as usize;
+        *out.first_chunk_mut::<8>()? = head.to_le_bytes();
+        if !is_alloc {
+            return Some(length);
+        }
+        self.stack = event.stack;
+        let (size, size_length) = short_varint(event.size_bytes);
+        let (stack, stack_length) = short_varint(stack);
+        let tail = (size | stack << (8 * size_length)) as u32;
+        // The head's length is seven at most.
+        *out.get_mut(length & 7..)?.first_chunk_mut::<4>()? = tail.to_le_bytes();
+        Some(length + (size_length + stack_length) as usize)
+    }
+
+    #[cold]
+    fn pack_any(&mut self, event: &Event, out: &mut [u8; MAX_EVENT_BYTES]) -> usize {
         let mut cursor = Cursor { out, at: 0 };
         if event.thread != self.thread {
             cursor.op(SET_THREAD);
@@ -135,46 +176,41 @@ impl PackState {
             cursor.varint(zigzag(i64::from(event.stack) - i64::from(self.stack)));
             self.stack = event.stack;
         }
-        Some(cursor.at)
+        cursor.at
     }
 }
 
-/// Writes into a fixed array. Places are limited to those with eight bytes behind them: the worst case (3 state changes
-/// of 6, 6 and 11 bytes, an operation byte and varints of 10, 10, 10 and 5 bytes) is 59 bytes of the array's 72, so the
-/// limit never acts; it keeps panics out of the hook.
+/// The varint of a value below 2^14 and its length in bytes.
+#[inline(always)]
+fn short_varint(value: u64) -> (u64, u64) {
+    let more = u64::from(value >= 0x80);
+    (value & 0x7f | (value & 0x3f80) << 1 | more << 7, 1 + more)
+}
+
+/// The varint of a value below 2^28 and its length in bytes.
+#[inline(always)]
+fn medium_varint(value: u64) -> (u64, u64) {
+    let spread = value & 0x3fff | (value & 0x0fff_c000) << 2;
+    let spread = spread & 0x007f_007f | (spread & 0x3f80_3f80) << 1;
+    // A seventh of the highest bit's position, for positions up to 55.
+    let more = u64::from(((value | 1).ilog2() * 37) >> 8);
+    (spread | 0x0080_8080 & !(u64::MAX << (8 * more)), 1 + more)
+}
+
+/// Writes into a fixed array. The index is limited: the worst case (3 state changes of 6, 6 and 11 bytes, an operation
+/// byte and varints of 10, 10, 10 and 5 bytes) is 59 bytes, so the limit never acts; it keeps panics out of the hook.
 struct Cursor<'a> {
     out: &'a mut [u8; MAX_EVENT_BYTES],
     at: usize,
 }
 
 impl Cursor<'_> {
-    #[inline(always)]
     fn op(&mut self, byte: u8) {
-        self.out[self.at.min(MAX_EVENT_BYTES - 1)] = byte;
+        self.out[self.at & (MAX_EVENT_BYTES - 1)] = byte;
         self.at += 1;
     }
 
-    /// Up to eight bytes at once, without a branch on their number: in a hook, a mispredicted branch costs more.
-    #[inline(always)]
-    fn varint(&mut self, value: u64) {
-        if value >> 56 != 0 {
-            return self.long_varint(value);
-        }
-        let spread = (value & 0x0fff_ffff) | (value & 0x00ff_ffff_f000_0000) << 4;
-        let spread = (spread & 0x0000_3fff_0000_3fff) | (spread & 0x0fff_c000_0fff_c000) << 2;
-        let spread = (spread & 0x007f_007f_007f_007f) | (spread & 0x3f80_3f80_3f80_3f80) << 1;
-        // Continuation bytes before the last: a seventh of the highest bit's position, for positions up to 55.
-        let more = ((value | 1).ilog2() * 37) >> 8;
-        let marks = 0x8080_8080_8080_8080 & !(u64::MAX << (8 * more));
-        let at = self.at.min(MAX_EVENT_BYTES - 8);
-        if let Some(room) = self.out.get_mut(at..at + 8) {
-            room.copy_from_slice(&(spread | marks).to_le_bytes());
-        }
-        self.at += more as usize + 1;
-    }
-
-    #[cold]
-    fn long_varint(&mut self, mut value: u64) {
+    fn varint(&mut self, mut value: u64) {
         while value >= 0x80 {
             self.op(value as u8 | 0x80);
             value >>= 7;

@@ -67,6 +67,44 @@ fn plain_state(state: PackState) -> State {
     State { ticks, address, stack, thread, tag, interval_bytes }
 }
 
+/// Numbers just below and above each length that a varint can have, in each place of an event, are packed in as few
+/// bytes as they need.
+#[test]
+fn numbers_at_the_edges_of_their_lengths_take_as_few_bytes_as_they_need() {
+    // Bytes of a varint: its bits in sevens.
+    let length = |value: u64| u64::BITS.saturating_sub(value.leading_zeros()).max(1).div_ceil(7) as usize;
+    let edges = |most: u32| {
+        let edges = (7..=most).step_by(7).flat_map(|bits| [(1 << bits) - 1, 1u64 << bits]);
+        std::iter::once(0).chain(edges).collect::<Vec<u64>>()
+    };
+    let before = PackState { ticks: 1 << 60, address: 1 << 59, stack: 1 << 30, thread: 3, tag: 4, interval_bytes: 1 };
+    for kind in [EventKind::Alloc, EventKind::Free] {
+        for (ticks, moved) in edges(35).iter().flat_map(|ticks| edges(42).into_iter().map(move |moved| (*ticks, moved)))
+        {
+            let sizes = if kind.is_alloc() { edges(28) } else { vec![0] };
+            for (size_bytes, stack) in sizes.iter().flat_map(|size| sizes.iter().map(move |stack| (*size, *stack))) {
+                // An even zigzag number stands for half of it forwards, an odd one for a way back.
+                let forwards = |zigzag: u64| (zigzag >> 1) as i64 ^ -((zigzag & 1) as i64);
+                let event = Event {
+                    kind,
+                    ticks: before.ticks + ticks,
+                    address: before.address.wrapping_add_signed(forwards(moved)).rotate_left(4),
+                    size_bytes,
+                    stack: if kind.is_alloc() { (1u32 << 30).wrapping_add_signed(forwards(stack) as i32) } else { 0 },
+                    thread: 3,
+                    tag: 4,
+                    interval_bytes: 1,
+                };
+                let (record, _) = pack(before, &[event]);
+                let numbers = length(ticks) + length(moved);
+                let more = if kind.is_alloc() { length(size_bytes) + length(stack) } else { 0 };
+                assert_eq!(record.packed.len(), 1 + numbers + more, "{event:?}");
+                assert_eq!(unpack_all(before, &record.packed).0, [event]);
+            }
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn events_come_back(state in any_state(), events in prop::collection::vec(any_event(), 0..40)) {
