@@ -9,7 +9,7 @@ use std::cell::{Cell, UnsafeCell};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use plimsoll_format::{Event, MAX_EVENT_BYTES, PackState};
+use plimsoll_format::{Event, EventKind, MAX_EVENT_BYTES, PackState};
 
 use crate::arena::{Arena, Zeroed};
 
@@ -102,37 +102,65 @@ impl ChunkPool {
         (0..CHUNKS as u32).all(|chunk| pool.empty.0.try_send(chunk).is_ok()).then_some(pool)
     }
 
-    /// Appends an event of the cursor's thread. Never waits, never allocates.
+    /// Appends an allocation of the usual size to the chunk under way. False when there is none, or no room in it, or the
+    /// numbers are not usual: then [`ChunkPool::append`].
     #[inline(always)]
-    pub(crate) fn append(&self, session: u32, cursor: &ChunkCursor, event: Event) -> Append {
-        if cursor.session.get() == session
-            && let Some(chunk) = (cursor.chunk.get() as usize).checked_sub(1).and_then(|at| self.chunks.get(at))
-            && chunk.append(cursor, event)
-        {
-            return Append::Done;
-        }
-        self.append_anew(session, cursor, event)
+    pub(crate) fn append_usual_alloc(
+        &self,
+        (session, cursor): (u32, &ChunkCursor),
+        kind: EventKind,
+        (ticks, address, tag): (u64, u64, u32),
+        (size, stack): (u64, u32),
+    ) -> bool {
+        let pack = |state: &mut PackState, room: &mut [u8; MAX_EVENT_BYTES]| {
+            state.pack_usual_alloc(kind, (ticks.max(state.ticks), address, tag), (size, stack), room)
+        };
+        self.chunk_of(session, cursor).is_some_and(|chunk| chunk.append(cursor, pack))
     }
 
-    /// Appends to a new chunk.
-    #[cold]
-    fn append_anew(&self, session: u32, cursor: &ChunkCursor, event: Event) -> Append {
+    /// As [`ChunkPool::append_usual_alloc`] for what has neither size nor stack.
+    #[inline(always)]
+    pub(crate) fn append_usual_free(
+        &self,
+        (session, cursor): (u32, &ChunkCursor),
+        kind: EventKind,
+        (ticks, address, tag): (u64, u64, u32),
+    ) -> bool {
+        let pack = |state: &mut PackState, room: &mut [u8; MAX_EVENT_BYTES]| {
+            state.pack_usual_free(kind, (ticks.max(state.ticks), address, tag), room)
+        };
+        self.chunk_of(session, cursor).is_some_and(|chunk| chunk.append(cursor, pack))
+    }
+
+    #[inline(always)]
+    fn chunk_of(&self, session: u32, cursor: &ChunkCursor) -> Option<&Chunk> {
+        let at = (cursor.chunk.get() as usize).checked_sub(1)?;
+        if cursor.session.get() == session { self.chunks.get(at) } else { None }
+    }
+
+    /// Appends any event of the cursor's thread. Never waits, never allocates.
+    pub(crate) fn append(&self, session: u32, cursor: &ChunkCursor, event: &Event) -> Append {
         if cursor.session.get() != session {
             cursor.session.set(session);
             cursor.chunk.set(0);
             cursor.owner.set(None);
         }
-        let sent = cursor.chunk.get() != 0;
-        self.hand_over(cursor);
-        match self.take_empty(cursor, event.thread) {
-            Append::Done => {}
-            refused => return refused,
-        }
-        let chunk = (cursor.chunk.get() as usize).checked_sub(1).and_then(|at| self.chunks.get(at));
-        match chunk.is_some_and(|chunk| chunk.append(cursor, event)) {
-            true if sent => Append::DoneAndSent,
-            true => Append::Done,
-            false => Append::Full,
+        let pack = |state: &mut PackState, room: &mut [u8; MAX_EVENT_BYTES]| {
+            state.pack(&Event { ticks: event.ticks.max(state.ticks), ..*event }, room)
+        };
+        let mut sent = false;
+        loop {
+            if let Some(chunk) = self.chunk_of(session, cursor) {
+                if chunk.append(cursor, pack) {
+                    return if sent { Append::DoneAndSent } else { Append::Done };
+                }
+                self.hand_over(cursor);
+                sent = true;
+            }
+            match self.take_empty(cursor, event.thread) {
+                Append::Done => {}
+                refused => return refused,
+            }
         }
     }
 
@@ -193,21 +221,26 @@ pub(crate) fn first_state(thread: u32) -> PackState {
 }
 
 impl Chunk {
+    /// Appends what `pack` writes; false when there is no room, or it writes nothing. Stamps are to be no less than the
+    /// one before: time stands still rather than going back.
     #[inline(always)]
-    fn append(&self, cursor: &ChunkCursor, event: Event) -> bool {
+    fn append(
+        &self,
+        cursor: &ChunkCursor,
+        pack: impl FnOnce(&mut PackState, &mut [u8; MAX_EVENT_BYTES]) -> Option<usize>,
+    ) -> bool {
         let published = self.published.load(Ordering::Relaxed);
         let at = published as u32 as usize;
         if at > DATA_BYTES - MAX_EVENT_BYTES {
             return false;
         }
         // SAFETY: `at` is within the data with room for an event behind it, and nobody else writes or reads above
-        // the published length.
-        let room = unsafe { std::slice::from_raw_parts_mut(self.data.get().cast::<u8>().add(at), MAX_EVENT_BYTES) };
-        // SAFETY: the cursor is touched by its thread alone, which is here, and nothing called from here reaches it.
-        let state = unsafe { &mut *cursor.state.as_ptr() };
-        // Time stands still rather than going back: differences between stamps are not negative.
-        let ticks = event.ticks.max(state.ticks);
-        let Some(bytes) = state.pack(&Event { ticks, ..event }, room) else { return false };
+        // the published length. The cursor is touched by its thread alone, which is here, and `pack` does not reach it.
+        let (room, state) = unsafe {
+            let room = self.data.get().cast::<u8>().add(at).cast::<[u8; MAX_EVENT_BYTES]>();
+            (&mut *room, &mut *cursor.state.as_ptr())
+        };
+        let Some(bytes) = pack(state, room) else { return false };
         self.published.store(published + (1 << 32) + bytes as u64, Ordering::Release);
         true
     }
@@ -293,7 +326,7 @@ impl ChunkReader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use plimsoll_format::{EventKind, unpack};
+    use plimsoll_format::unpack;
 
     fn event(number: u64) -> Event {
         Event {
@@ -327,7 +360,7 @@ mod tests {
             *state = events.state();
         };
         for number in 0..100_000 {
-            assert!(matches!(pool.append(1, &cursor, event(number)), Append::Done | Append::DoneAndSent));
+            assert!(matches!(pool.append(1, &cursor, &event(number)), Append::Done | Append::DoneAndSent));
             if number % 977 == 0 {
                 reader.sweep(&pool, &mut take);
             }
@@ -350,7 +383,7 @@ mod tests {
         };
         for _ in 0..2 * CHUNKS {
             let cursor = ChunkCursor::default();
-            (0..10).for_each(|number| assert_eq!(pool.append(1, &cursor, event(number)), Append::Done));
+            (0..10).for_each(|number| assert_eq!(pool.append(1, &cursor, &event(number)), Append::Done));
             assert_eq!(count(&mut reader), 10);
             pool.leave(1, &cursor);
             assert_eq!(count(&mut reader), 0);
@@ -362,11 +395,11 @@ mod tests {
         let pool = ChunkPool::map().expect("memory");
         let mut reader = ChunkReader::new();
         let cursors: Vec<_> = (0..300).map(|_| ChunkCursor::default()).collect();
-        let owners = cursors.iter().filter(|cursor| pool.append(1, cursor, event(1)) == Append::Done).count();
+        let owners = cursors.iter().filter(|cursor| pool.append(1, cursor, &event(1)) == Append::Done).count();
         assert_eq!(owners, OWNERS as usize);
         cursors.iter().for_each(|cursor| pool.leave(1, cursor));
         reader.drain(&pool, |_| {});
-        assert_eq!(pool.append(1, &ChunkCursor::default(), event(1)), Append::Done);
+        assert_eq!(pool.append(1, &ChunkCursor::default(), &event(1)), Append::Done);
     }
 
     #[test]
@@ -374,12 +407,12 @@ mod tests {
         let pool = ChunkPool::map().expect("memory");
         let (cursor, mut reader) = (ChunkCursor::default(), ChunkReader::new());
         let mut number = 0;
-        while pool.append(1, &cursor, event(number)) != Append::Full {
+        while pool.append(1, &cursor, &event(number)) != Append::Full {
             number += 1;
         }
         let mut count = 0;
         assert_eq!(reader.drain(&pool, |part| count += u64::from(part.count)), CHUNKS);
         assert_eq!(count, number);
-        assert_eq!(pool.append(1, &cursor, event(number)), Append::Done);
+        assert_eq!(pool.append(1, &cursor, &event(number)), Append::Done);
     }
 }

@@ -156,8 +156,10 @@ impl Recorder {
             return;
         }
         let stack = self.stack(slot, size as u64, registers);
-        let event = Event { size_bytes: size as u64, stack, ..self.short_event(slot, address, kind) };
-        self.send(slot, event);
+        let place = self.place_and_time(slot, address);
+        if !self.chunks.append_usual_alloc((self.session, &slot.cursor), kind, place, (size as u64, stack)) {
+            self.append_or_wait(slot, kind, place, (size as u64, stack));
+        }
     }
 
     #[inline(never)]
@@ -171,8 +173,8 @@ impl Recorder {
         }
         let stack = self.stack(slot, size as u64, registers);
         let doublings = self.doublings_of(slot);
-        let interval_bytes = self.interval_after(doublings);
-        let event = Event { size_bytes: size as u64, stack, interval_bytes, ..self.short_event(slot, address, kind) };
+        let event = event(slot, kind, self.place_and_time(slot, address), (size as u64, stack));
+        let event = Event { interval_bytes: self.interval_after(doublings), ..event };
         let sample = Sample {
             address,
             size: size as u64,
@@ -184,7 +186,7 @@ impl Recorder {
         };
         self.rearm(slot);
         if self.keep(&sample) {
-            self.send(slot, event);
+            self.send_by_ring(&event);
         }
     }
 
@@ -192,17 +194,28 @@ impl Recorder {
     /// what [`Recorder::undo`] needs.
     #[inline(always)]
     pub(crate) fn free(&self, slot: &Slot, address: usize, size: usize, kind: EventKind) -> Option<Retired> {
-        let sample = match self.mode {
-            Mode::Sampled => {
-                let sample = self.live.remove(address)?;
-                filter::remove(address);
-                Some(sample)
-            }
-            Mode::Exact => None,
-        };
-        // The size is not written, but a loss is counted with it.
-        self.send(slot, Event { size_bytes: size as u64, ..self.short_event(slot, address, kind) });
-        Some(Retired { session: self.session, sample })
+        match self.mode {
+            Mode::Exact => self.free_exact(slot, address, size, kind),
+            Mode::Sampled => return self.free_sampled(slot, address, size, kind),
+        }
+        Some(Retired { session: self.session, sample: None })
+    }
+
+    #[inline(always)]
+    fn free_exact(&self, slot: &Slot, address: usize, size: usize, kind: EventKind) {
+        let place = self.place_and_time(slot, address);
+        if !self.chunks.append_usual_free((self.session, &slot.cursor), kind, place) {
+            // The size is not written, but a loss is counted with it.
+            self.append_or_wait(slot, kind, place, (size as u64, 0));
+        }
+    }
+
+    #[inline(never)]
+    fn free_sampled(&self, slot: &Slot, address: usize, size: usize, kind: EventKind) -> Option<Retired> {
+        let sample = self.live.remove(address)?;
+        filter::remove(address);
+        self.send_by_ring(&event(slot, kind, self.place_and_time(slot, address), (size as u64, 0)));
+        Some(Retired { session: self.session, sample: Some(sample) })
     }
 
     /// Takes back the start of a reallocation that failed.
@@ -213,7 +226,13 @@ impl Recorder {
         if retired.sample.is_some_and(|sample| !self.keep(&sample)) {
             return;
         }
-        self.send(slot, self.short_event(slot, address, EventKind::ReallocUndo));
+        match self.mode {
+            Mode::Exact => self.free_exact(slot, address, 0, EventKind::ReallocUndo),
+            Mode::Sampled => {
+                let place = self.place_and_time(slot, address);
+                self.send_by_ring(&event(slot, EventKind::ReallocUndo, place, (0, 0)));
+            }
+        }
     }
 
     /// Puts a sample into the table; counts it as lost, and gives false, when that is full.
@@ -229,16 +248,15 @@ impl Recorder {
         kept
     }
 
-    /// An event without size and stack.
+    /// Time stamp, address and tag of an event that happens now.
     #[inline(always)]
-    fn short_event(&self, slot: &Slot, address: usize, kind: EventKind) -> Event {
+    fn place_and_time(&self, slot: &Slot, address: usize) -> (u64, u64, u32) {
         let thread = slot.thread.load(Ordering::Relaxed);
         let ticks = match self.mode {
             Mode::Exact if self.last_threads.was_touched_by(address, thread) => clock::now_unfenced(),
             _ => clock::now(),
         };
-        let tag = slot.tag.load(Ordering::Relaxed);
-        Event { kind, ticks, address: address as u64, size_bytes: 0, stack: 0, thread, tag, interval_bytes: 1 }
+        (ticks, address as u64, slot.tag.load(Ordering::Relaxed))
     }
 
     /// Whether the allocation of `size` bytes that was just counted holds a sampled byte.
@@ -322,40 +340,29 @@ impl Recorder {
         self.unwinders.count_check();
     }
 
-    /// Sends an event on its way, waiting for the writer if need be, or counts it as lost.
-    #[inline(always)]
-    fn send(&self, slot: &Slot, event: Event) {
-        if self.mode == Mode::Exact {
-            match self.chunks.append(self.session, &slot.cursor, event) {
-                Append::Done => return,
-                append => return self.send_slowly(slot, event, append),
-            }
-        }
-        self.send_by_ring(event);
-    }
-
+    /// Appends an event that is not usual, or needs a new chunk; waits for the writer if need be, or counts it as lost.
     #[cold]
     #[inline(never)]
-    fn send_slowly(&self, slot: &Slot, event: Event, append: Append) {
-        match append {
+    fn append_or_wait(&self, slot: &Slot, kind: EventKind, place: (u64, u64, u32), (size, stack): (u64, u32)) {
+        let event = event(slot, kind, place, (size, stack));
+        let append = || self.chunks.append(self.session, &slot.cursor, &event);
+        match append() {
             Append::Done => {}
             Append::DoneAndSent => self.wake_writer(),
-            Append::Full => self.wait_or_lose(&event, || self.append(slot, event)),
-            Append::NotAnOwner => self.send_by_ring(event),
+            Append::Full => {
+                self.wait_or_lose(&event, || matches!(append(), Append::Done | Append::DoneAndSent));
+            }
+            Append::NotAnOwner => self.send_by_ring(&event),
         }
     }
 
     #[inline(never)]
-    fn send_by_ring(&self, event: Event) {
-        if !self.ring.push(&event) {
-            self.wait_or_lose(&event, || self.ring.push(&event));
+    fn send_by_ring(&self, event: &Event) {
+        if !self.ring.push(event) {
+            self.wait_or_lose(event, || self.ring.push(event));
         } else if self.ring.is_half_full() {
             self.wake_writer();
         }
-    }
-
-    fn append(&self, slot: &Slot, event: Event) -> bool {
-        matches!(self.chunks.append(self.session, &slot.cursor, event), Append::Done | Append::DoneAndSent)
     }
 
     #[cold]
@@ -409,6 +416,17 @@ impl Recorder {
             self.wake_writer();
         }
     }
+}
+
+/// An event of the thread that has `slot`, with the interval of exact mode.
+fn event(
+    slot: &Slot,
+    kind: EventKind,
+    (ticks, address, tag): (u64, u64, u32),
+    (size_bytes, stack): (u64, u32),
+) -> Event {
+    let thread = slot.thread.load(Ordering::Relaxed);
+    Event { kind, ticks, address, size_bytes, stack, thread, tag, interval_bytes: 1 }
 }
 
 /// What the beginning of a reallocation took out of a session.

@@ -104,46 +104,66 @@ impl PackState {
     /// [`MAX_EVENT_BYTES`] (nothing is written and the state is unchanged then).
     ///
     /// Never allocates, never panics.
-    #[inline(always)]
+    #[inline]
     pub fn pack(&mut self, event: &Event, out: &mut [u8]) -> Option<usize> {
         let out = out.first_chunk_mut::<MAX_EVENT_BYTES>()?;
-        match self.pack_small(event, out) {
-            Some(bytes) => Some(bytes),
-            None => Some(self.pack_any(event, out)),
-        }
+        let &Event { kind, ticks, address, size_bytes, stack, thread, tag, interval_bytes } = event;
+        let packed = match kind.is_alloc() {
+            _ if thread != self.thread => None,
+            true if interval_bytes != self.interval_bytes => None,
+            true => self.pack_usual_alloc(kind, (ticks, address, tag), (size_bytes, stack), out),
+            false => self.pack_usual_free(kind, (ticks, address, tag), out),
+        };
+        packed.or_else(|| Some(self.pack_any(event, out)))
     }
 
-    /// Packs the usual event: no state changes, two bytes at most for each number but the address, four for that.
-    /// Bytes are put together in registers, without a branch on their number: mispredicted ones cost more in a hook.
+    /// Packs an allocation by the thread and with the interval in force, when its numbers are of the usual size: two
+    /// bytes at most for each but the address, four for that. `None`, with nothing changed, when they are not.
+    ///
+    /// For hooks: bytes are put together in registers, without a branch on their number, since a mispredicted one costs
+    /// more than all of it.
     #[inline(always)]
-    fn pack_small(&mut self, event: &Event, out: &mut [u8; MAX_EVENT_BYTES]) -> Option<usize> {
-        let is_alloc = event.kind.is_alloc();
-        let ticks = event.ticks.wrapping_sub(self.ticks);
-        let address = event.address.rotate_right(4);
-        let moved = zigzag(address.wrapping_sub(self.address) as i64);
-        let stack = zigzag(i64::from(event.stack) - i64::from(self.stack));
-        let is_as_before = event.thread == self.thread && event.tag == self.tag;
-        let is_small = ticks < 1 << 14 && moved < 1 << 28;
-        let is_small_alloc = (event.size_bytes | stack) < 1 << 14 && event.interval_bytes == self.interval_bytes;
-        if !(is_as_before && is_small && (!is_alloc || is_small_alloc)) {
+    pub fn pack_usual_alloc(
+        &mut self,
+        kind: EventKind,
+        (ticks, address, tag): (u64, u64, u32),
+        (size_bytes, stack): (u64, u32),
+        out: &mut [u8; MAX_EVENT_BYTES],
+    ) -> Option<usize> {
+        let stack_moved = zigzag(i64::from(stack) - i64::from(self.stack));
+        if (size_bytes | stack_moved) >= 1 << 14 {
             return None;
         }
-        (self.ticks, self.address) = (event.ticks, address);
-        let (ticks, ticks_length) = short_varint(ticks);
-        let (moved, moved_length) = medium_varint(moved);
-        let head = u64::from(event.kind.op()) | ticks << 8 | moved << (8 + 8 * ticks_length);
-        let length = (1 + ticks_length + moved_length) as usize;
-        *out.first_chunk_mut::<8>()? = head.to_le_bytes();
-        if !is_alloc {
-            return Some(length);
-        }
-        self.stack = event.stack;
-        let (size, size_length) = short_varint(event.size_bytes);
-        let (stack, stack_length) = short_varint(stack);
+        let length = self.pack_usual_free(kind, (ticks, address, tag), out)?;
+        self.stack = stack;
+        let (size, size_length) = short_varint(size_bytes);
+        let (stack, stack_length) = short_varint(stack_moved);
         let tail = (size | stack << (8 * size_length)) as u32;
-        // The head's length is seven at most.
+        // The part before is seven bytes at most.
         *out.get_mut(length & 7..)?.first_chunk_mut::<4>()? = tail.to_le_bytes();
         Some(length + (size_length + stack_length) as usize)
+    }
+
+    /// As [`PackState::pack_usual_alloc`] for what has neither size nor stack.
+    #[inline(always)]
+    pub fn pack_usual_free(
+        &mut self,
+        kind: EventKind,
+        (ticks, address, tag): (u64, u64, u32),
+        out: &mut [u8; MAX_EVENT_BYTES],
+    ) -> Option<usize> {
+        let later = ticks.wrapping_sub(self.ticks);
+        let address = address.rotate_right(4);
+        let moved = zigzag(address.wrapping_sub(self.address) as i64);
+        if later >= 1 << 14 || moved >= 1 << 28 || tag != self.tag {
+            return None;
+        }
+        (self.ticks, self.address) = (ticks, address);
+        let (later, later_length) = short_varint(later);
+        let (moved, moved_length) = medium_varint(moved);
+        let packed = u64::from(kind.op()) | later << 8 | moved << (8 + 8 * later_length);
+        *out.first_chunk_mut::<8>()? = packed.to_le_bytes();
+        Some((1 + later_length + moved_length) as usize)
     }
 
     #[cold]
