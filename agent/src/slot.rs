@@ -206,6 +206,8 @@ impl Slot {
     }
 
     /// Adds this thread's change to the process's live total and raises the peak if that is a new one.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn publish(&self) {
         let bytes = self.bytes.load(Ordering::Relaxed);
         let freed = self.freed_bytes.load(Ordering::Relaxed);

@@ -107,18 +107,18 @@ impl LastWalk {
 
     /// Finds the node of the stack that begins at `start`, whose own frame is left out. `None`, with everything
     /// forgotten, when the stack is too deep or has a frame without a simple rule.
-    #[inline]
-    pub(super) fn find(&mut self, start: State, generation: u16, ground: &mut impl Ground) -> Option<Found> {
+    #[inline(never)]
+    pub(super) fn find(&mut self, start: &State, generation: u16, ground: &mut impl Ground) -> Option<Found> {
         if self.generation != generation || self.end != ground.end() {
             self.clear();
             (self.generation, self.end) = (generation, ground.end());
         }
         self.drop_dead(start.stack_pointer);
         self.drop_changed(ground);
-        if self.ends_at(&start, true) {
+        if self.ends_at(start, true) {
             return self.top();
         }
-        self.find_anew(start, ground)
+        self.find_anew(*start, ground)
     }
 
     #[inline(never)]

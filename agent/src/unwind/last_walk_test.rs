@@ -182,7 +182,7 @@ fn every_walk_finds_the_true_stack_whatever_the_program_did() {
                     program.call(draw / 256 % 2, function, place, next(&mut random) >> 20 << 3);
                 }
             }
-            let found = walk.find(program.now(), 1, &mut &program).expect("found");
+            let found = walk.find(&program.now(), 1, &mut &program).expect("found");
             assert_eq!((found.node, found.outcome), (program.truth(), Outcome::Complete), "seed {seed}");
         }
     }
@@ -192,17 +192,17 @@ fn every_walk_finds_the_true_stack_whatever_the_program_did() {
 fn frames_that_are_still_there_are_not_walked_again() {
     let (mut program, mut walk) = (Program::new(), empty());
     (0..100).for_each(|_| assert!(program.call(0, 2, 0, 0)));
-    walk.find(program.now(), 1, &mut &program);
+    walk.find(&program.now(), 1, &mut &program);
     program.asked.set(0);
-    walk.find(program.now(), 1, &mut &program);
+    walk.find(&program.now(), 1, &mut &program);
     assert_eq!(program.asked.get(), 0, "the same stack");
     (0..3).for_each(|_| assert!(program.call(0, 3, 0, 0)));
-    walk.find(program.now(), 1, &mut &program);
+    walk.find(&program.now(), 1, &mut &program);
     // Three new frames, and the one that called them from another place than before.
     assert!(program.asked.get() <= 4, "{}", program.asked.get());
     // Another generation of the module list voids all.
     program.asked.set(0);
-    walk.find(program.now(), 2, &mut &program);
+    walk.find(&program.now(), 2, &mut &program);
     assert_eq!(program.asked.get(), 104);
 }
 
@@ -212,7 +212,7 @@ fn a_caller_that_changed_is_noticed_though_all_inner_frames_look_the_same() {
     for return_to in 0..2 {
         program.unwind_to(1);
         assert!(program.call(return_to, 2, 0, 0) && program.call(0, 3, 0, 0) && program.call(0, 5, 0, 0));
-        let found = walk.find(program.now(), 1, &mut &program).expect("found");
+        let found = walk.find(&program.now(), 1, &mut &program).expect("found");
         assert_eq!(found.node, program.truth());
     }
     assert_eq!(program.nodes.borrow().len(), 6, "two stacks without a frame in common");
@@ -225,7 +225,7 @@ fn broken_deep_and_cut_stacks_say_so() {
     // A frame pointer that leads nowhere.
     program.frames.last_mut().expect("a frame").frame_pointer = 12_345;
     for _ in 0..2 {
-        let found = walk.find(program.now(), 1, &mut &program).expect("found");
+        let found = walk.find(&program.now(), 1, &mut &program).expect("found");
         assert_eq!((found.node, found.outcome), (child_of(&program)(0, u64::MAX).expect("room"), Outcome::Broken));
     }
     // No room for more nodes: the frames inside are left out, each time.
@@ -234,13 +234,13 @@ fn broken_deep_and_cut_stacks_say_so() {
     (0..5).for_each(|_| assert!(program.call(0, 2, 0, 0)));
     walk.clear();
     for _ in 0..2 {
-        let found = walk.find(program.now(), 1, &mut &program).expect("found");
+        let found = walk.find(&program.now(), 1, &mut &program).expect("found");
         assert_eq!((found.is_cut, found.node), (true, 2));
     }
     // Deeper than the limit.
     let mut program = Program::new();
     (0..=MAX_FRAMES).for_each(|_| assert!(program.call(0, 2, 0, 0)));
-    assert_eq!(walk.find(program.now(), 1, &mut &program), None);
+    assert_eq!(walk.find(&program.now(), 1, &mut &program), None);
 }
 
 /// A frame of varying size lies where an older one lay, whose return address is still there: only the frame pointer
@@ -264,7 +264,7 @@ fn a_frame_pointer_that_changed_is_noticed_though_old_return_addresses_are_still
                 *program.at(stack_pointer + 16) = frame;
             }
             program.frames = vec![State { address: inside, stack_pointer, frame_pointer: register }];
-            let found = walk.find(program.now(), 1, &mut &program).expect("found");
+            let found = walk.find(&program.now(), 1, &mut &program).expect("found");
             let expected = program.child(program.child(0, address).expect("room"), 4 * 16);
             assert_eq!(Some(found.node), expected, "saved: {saves}");
         }

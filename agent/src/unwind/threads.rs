@@ -81,7 +81,7 @@ impl ThreadWalks {
         let mut ground = OwnStack { rules: &self.rules, generation, end: stack.end as u64, stacks, learn };
         // SAFETY: the place is claimed by the calling thread (its slot is busy, and the cursor is its own).
         let walk = unsafe { &mut *place.walk.get() };
-        let found = walk.find(start, generation, &mut ground)?;
+        let found = walk.find(&start, generation, &mut ground)?;
         bump(&place.walks);
         if found.outcome == Outcome::Complete {
             bump(&place.complete);
