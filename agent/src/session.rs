@@ -416,7 +416,7 @@ fn stop(running: Running, reason: EndReason, longest: Duration) -> Result<Summar
     writer.join();
     watcher.join();
     filter::clear();
-    if recorder.unwinders.checks() {
+    if std::env::var_os("PLIMSOLL_CHECK_STACKS").is_some_and(|value| value == "report") {
         let stacks = recorder.unwinders.checked();
         eprintln!("plimsoll: PLIMSOLL_CHECK_STACKS: {stacks} stacks compared with whole walks, none differs");
     }
