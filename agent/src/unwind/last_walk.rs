@@ -181,6 +181,7 @@ impl LastWalk {
     }
 
     /// Walks from `start` to a known frame or the outer end. Gives the number of fresh frames and how it ended.
+    #[inline(always)]
     fn walk(&mut self, start: State, ground: &mut impl Ground) -> Option<(usize, End)> {
         let mut state = start;
         for count in 0..MAX_FRAMES {
@@ -202,47 +203,57 @@ impl LastWalk {
     }
 
     /// Makes the first `count` fresh frames known, outermost first, and gives the innermost one's node.
+    #[inline(always)]
     fn take_over(&mut self, count: usize, end: End, ground: &impl Ground) -> Option<Found> {
-        let (mut node, mut is_cut) = (0, false);
-        match (&end, self.last()) {
-            (End::Known, Some(known)) => (node, is_cut) = (known.node, known.is_cut),
-            _ => {
-                self.len = 0;
-                self.is_broken = matches!(end, End::Broken);
-                if self.is_broken {
-                    node = ground.broken_root().unwrap_or(0);
-                }
-            }
-        }
-        let mut zero = if let End::Root { zero } = end { zero } else { 0 };
+        let mut outer = match (&end, self.last()) {
+            (End::Known, Some(known)) => *known,
+            _ => self.begin_anew(&end, ground),
+        };
         for at in (0..count).rev() {
-            let fresh = *self.fresh.get(at)?;
-            let outer = self.last().copied();
-            let mut facts = outer.map_or(0, |outer| outer.facts);
-            if let Some(outer) = &outer {
+            let fresh = self.fresh.get(at)?;
+            let (state, saved, by_frame_pointer) = (fresh.state, fresh.saved, fresh.by_frame_pointer);
+            let mut facts = outer.facts;
+            // The outermost frame of all has no caller.
+            if outer.state.stack_pointer != 0 {
                 self.add(&mut facts, outer.state.stack_pointer - 8, outer.state.address)?;
-                if outer.needs_frame_pointer && fresh.saved != 0 {
-                    self.add(&mut facts, fresh.saved, outer.state.frame_pointer)?;
+                if outer.needs_frame_pointer && saved != 0 {
+                    self.add(&mut facts, saved, outer.state.frame_pointer)?;
                 }
-            } else if zero != 0 {
-                self.add(&mut facts, std::mem::take(&mut zero), 0)?;
             }
-            // The innermost frame is the agent's own, and no call returns to 0.
-            if at > 0 && !is_cut {
-                match ground.child(node, fresh.state.address) {
+            // The innermost frame is the agent's own.
+            let is_start = at == 0;
+            let (mut node, mut is_cut) = (outer.node, outer.is_cut);
+            if !is_start && !is_cut {
+                match ground.child(node, state.address) {
                     Some(child) => node = child,
                     None => is_cut = true,
                 }
             }
-            let passes_on = fresh.saved == 0 && outer.is_some_and(|outer| outer.needs_frame_pointer);
-            let needs_frame_pointer = fresh.by_frame_pointer || passes_on;
-            let known = Known { state: fresh.state, node, facts, needs_frame_pointer, is_start: at == 0, is_cut };
-            *self.known.get_mut(self.len)? = known;
+            let needs_frame_pointer = by_frame_pointer || (saved == 0 && outer.needs_frame_pointer);
+            outer = Known { state, node, facts, needs_frame_pointer, is_start, is_cut };
+            *self.known.get_mut(self.len)? = outer;
             self.len += 1;
         }
         self.top()
     }
 
+    /// Forgets all frames, and gives what stands for the caller of the outermost one.
+    #[cold]
+    fn begin_anew(&mut self, end: &End, ground: &impl Ground) -> Known {
+        self.len = 0;
+        self.is_broken = matches!(end, End::Broken);
+        let node = if self.is_broken { ground.broken_root().unwrap_or(0) } else { 0 };
+        let mut facts = 0;
+        if let End::Root { zero } = *end
+            && zero != 0
+        {
+            let _ = self.add(&mut facts, zero, 0);
+        }
+        let state = State::default();
+        Known { state, node, facts, needs_frame_pointer: false, is_start: false, is_cut: false }
+    }
+
+    #[inline(always)]
     fn add(&mut self, facts: &mut u16, address: u64, value: u64) -> Option<()> {
         *self.facts.get_mut(usize::from(*facts))? = Fact { address, value };
         *facts += 1;

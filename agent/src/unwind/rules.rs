@@ -132,18 +132,22 @@ impl RuleTable {
     }
 
     /// The rule for `address`, if it was learnt in this generation of the module list.
-    #[inline]
+    #[inline(always)]
     pub(super) fn get(&self, address: u64, generation: u16) -> Option<Rule> {
+        let line = self.line(address)?;
         let key = key(address, generation);
-        self.line(address).chunks_exact(2).find_map(|pair| {
-            let (mark, rule) = (pair[0].load(Ordering::Relaxed), pair[1].load(Ordering::Relaxed));
+        let rule_at = |way: usize| {
+            let (mark, rule) = (line[way * 2].load(Ordering::Relaxed), line[way * 2 + 1].load(Ordering::Relaxed));
             (mark == key ^ mix(rule) && rule != 0).then(|| Rule::decode(rule))
-        })
+        };
+        // One way after the other, in as many instructions: the first one has it nearly always.
+        rule_at(0).or_else(|| rule_at(1)).or_else(|| rule_at(2)).or_else(|| rule_at(3))
     }
 
     /// Adds a rule, in the place of another if need be.
+    #[cold]
     pub(super) fn put(&self, address: u64, generation: u16, rule: Rule) {
-        let line = self.line(address);
+        let Some(line) = self.line(address) else { return };
         let free = line.chunks_exact(2).find(|pair| pair[1].load(Ordering::Relaxed) == 0);
         // The lowest bits chose nothing else.
         let victim = || line.chunks_exact(2).nth((address >> 1) as usize % WAYS);
@@ -154,10 +158,10 @@ impl RuleTable {
     }
 
     #[inline(always)]
-    fn line(&self, address: u64) -> &[AtomicU64] {
+    fn line(&self, address: u64) -> Option<&[AtomicU64; WAYS * 2]> {
         let line = address.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (64 - (ENTRIES / WAYS).ilog2());
-        let start = line as usize * WAYS * 2;
-        self.words.get(start..start + WAYS * 2).unwrap_or_default()
+        let (lines, _) = self.words.as_chunks::<{ WAYS * 2 }>();
+        lines.get(line as usize)
     }
 
     /// Bytes touched at most.
