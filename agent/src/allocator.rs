@@ -40,32 +40,44 @@ impl<A> Allocator<A> {
     }
 }
 
+/// Whether a block must be aligned to more than the system's allocator aligns to by itself, or than its size. Asked
+/// first, since the answer "no" leaves the system's own test nothing to decide.
+#[inline(always)]
+fn is_unusual(layout: Layout) -> bool {
+    layout.align() > 16 || layout.align() > layout.size()
+}
+
 // SAFETY: every method returns what the inner allocator's own method returned for the same arguments, so its
 // guarantees are ours; the hooks never unwind and never touch the block.
+//
+// `inline` matters: callers get these bodies, not a call. What is rare stays out of line, to keep them small.
 unsafe impl<A: GlobalAlloc> GlobalAlloc for Allocator<A> {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's obligations are the inner allocator's.
-        let block = unsafe { self.inner.alloc(layout) };
-        if !block.is_null() {
-            hook::allocated(block, layout.size());
+        if is_unusual(layout) {
+            // SAFETY: the caller's obligations are the same.
+            return unsafe { self.alloc_unusual(layout) };
         }
-        block
+        // SAFETY: the caller's obligations are the inner allocator's.
+        hook::allocated(unsafe { self.inner.alloc(layout) }, layout.size())
     }
 
     #[inline]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's obligations are the inner allocator's.
-        let block = unsafe { self.inner.alloc_zeroed(layout) };
-        if !block.is_null() {
-            hook::allocated(block, layout.size());
+        if is_unusual(layout) {
+            // SAFETY: the caller's obligations are the same.
+            return unsafe { self.alloc_zeroed_unusual(layout) };
         }
-        block
+        // SAFETY: the caller's obligations are the inner allocator's.
+        hook::allocated(unsafe { self.inner.alloc_zeroed(layout) }, layout.size())
     }
 
     #[inline]
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        hook::freeing(block, layout.size());
+        if hook::freeing(block, layout.size()) {
+            // SAFETY: the caller's obligations are the same.
+            return unsafe { self.dealloc_due(block, layout) };
+        }
         // SAFETY: the caller's obligations are the inner allocator's.
         unsafe { self.inner.dealloc(block, layout) };
     }
@@ -76,10 +88,41 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Allocator<A> {
         // SAFETY: the caller's obligations are the inner allocator's.
         let new = unsafe { self.inner.realloc(block, layout, new_size) };
         if !new.is_null() {
-            hook::reallocated(new, layout.size(), new_size);
-        } else if let Some(retired) = &retired {
+            return hook::reallocated(new, layout.size(), new_size);
+        }
+        if let Some(retired) = &retired {
             hook::realloc_failed(block, retired);
         }
         new
+    }
+}
+
+impl<A: GlobalAlloc> Allocator<A> {
+    /// # Safety
+    /// As for [`GlobalAlloc::alloc`].
+    #[cold]
+    #[inline(never)]
+    unsafe fn alloc_unusual(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's obligations are the inner allocator's.
+        hook::allocated(unsafe { self.inner.alloc(layout) }, layout.size())
+    }
+
+    /// # Safety
+    /// As for [`GlobalAlloc::alloc_zeroed`].
+    #[cold]
+    #[inline(never)]
+    unsafe fn alloc_zeroed_unusual(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's obligations are the inner allocator's.
+        hook::allocated(unsafe { self.inner.alloc_zeroed(layout) }, layout.size())
+    }
+
+    /// # Safety
+    /// As for [`GlobalAlloc::dealloc`].
+    #[cold]
+    #[inline(never)]
+    unsafe fn dealloc_due(&self, block: *mut u8, layout: Layout) {
+        hook::free_due(block, layout.size());
+        // SAFETY: the caller's obligations are the inner allocator's.
+        unsafe { self.inner.dealloc(block, layout) };
     }
 }

@@ -12,12 +12,14 @@ const STUCK: u8 = u8::MAX;
 
 static COUNTS: [AtomicU8; SLOTS] = [const { AtomicU8::new(0) }; SLOTS];
 
-/// Neighbouring blocks share cache lines of the table, as they do in the heap; the second term spreads blocks that
-/// the allocator maps page-aligned.
+/// The upper 20 of the lower 32 bits of the product, which is the sum of three numbers: of the block's 16-byte unit,
+/// so that neighbours share cache lines of the table, as they do in the heap; of its page, so that blocks that are
+/// mapped page-aligned spread over the whole table; and of its 256 bytes, so that it stays one multiplication.
 #[inline(always)]
 fn slot(address: usize) -> &'static AtomicU8 {
-    let unit = address >> 4;
-    &COUNTS[(unit ^ (unit >> 12)) & (SLOTS - 1)]
+    const UNITS_AND_PAGES: u32 = (1 << 8) + (1 << 4) + 1;
+    const { assert!(SLOTS == 1 << 20) };
+    &COUNTS[((address as u32).wrapping_mul(UNITS_AND_PAGES) >> 12) as usize]
 }
 
 /// Whether a live sample may have this address. Never wrong when it says no.

@@ -53,6 +53,7 @@
 mod agent_side;
 mod allocator;
 mod arena;
+mod byte_counter;
 mod chunk;
 mod clock;
 mod config;

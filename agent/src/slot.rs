@@ -7,11 +7,13 @@
 //! Never: freed. When threads outnumber the slots (65,536 live ones) the rest share one, counted with atomic adds.
 
 use std::cell::Cell;
+use std::mem::{MaybeUninit, offset_of};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use plimsoll_format::{Mode, SizeClass, Totals};
 
 use crate::arena::{Arena, Zeroed};
+use crate::byte_counter::{ALWAYS, ByteCounter};
 use crate::chunk::ChunkCursor;
 use crate::recorder::{self, Recorder};
 
@@ -30,14 +32,13 @@ const USED: u32 = 1;
 /// What one thread counts and knows.
 #[repr(C, align(64))]
 pub(crate) struct Slot {
-    /// Bytes allocated; doubles as the countdown to `stop_bytes`.
-    pub(crate) bytes: AtomicU64,
-    /// The slow path is due when `bytes` reaches this. 0 makes every allocation take it.
-    pub(crate) stop_bytes: AtomicU64,
-    /// Bytes freed.
-    pub(crate) freed_bytes: AtomicU64,
-    /// The slow path is due when `freed_bytes` reaches this. 0 makes every free take it.
-    pub(crate) stop_freed_bytes: AtomicU64,
+    /// Bytes allocated, and how many more until the slow path is due.
+    bytes: ByteCounter,
+    /// Bytes freed, and how many more until a free must be looked at; always, while frees of samples are awaited.
+    freed_bytes: ByteCounter,
+    /// Of the frees looked at: bytes until the slow path is due. Below 0, each of them takes it.
+    watched: AtomicI64,
+    /// By `class_index`.
     allocations: [AtomicU64; CLASSES],
     frees: [AtomicU64; CLASSES],
     pub(crate) reallocations: AtomicU64,
@@ -59,6 +60,8 @@ pub(crate) struct Slot {
     pub(crate) publish_freed_bytes: AtomicU64,
     published: AtomicI64,
 
+    /// Session that the stops were last set for, 0 for none.
+    joined: AtomicU32,
     /// Session that armed the sampler, its random state, the interval in force and the `bytes` of the next sample.
     pub(crate) session: AtomicU32,
     pub(crate) random: AtomicU64,
@@ -92,120 +95,203 @@ static LIVE: AtomicI64 = AtomicI64::new(0);
 static PEAK: AtomicI64 = AtomicI64::new(0);
 static PEAK_TICKS: AtomicU64 = AtomicU64::new(0);
 
+/// Stands for no slot. Every event is due here, so that the fast path need not ask whether the thread has a slot;
+/// what is counted here, by all threads at once, is never looked at.
+static NOBODY: Slot = {
+    // SAFETY: a slot is valid as zeros (`Zeroed`).
+    let zeros: Slot = unsafe { MaybeUninit::zeroed().assume_init() };
+    Slot { bytes: ByteCounter::due(), freed_bytes: ByteCounter::due(), watched: AtomicI64::new(ALWAYS), ..zeros }
+};
+
 thread_local! {
     /// The thread's slot. No destructor: allocations after the thread's last destructor still find it.
-    static CURRENT: Cell<Option<&'static Slot>> = const { Cell::new(None) };
+    static CURRENT: Cell<&'static Slot> = const { Cell::new(&NOBODY) };
+}
+
+/// The calling thread's slot, for counting: what is due there must ask [`current`] next.
+#[inline(always)]
+pub(crate) fn of_this_thread() -> &'static Slot {
+    CURRENT.with(Cell::get)
 }
 
 /// The calling thread's slot, `None` before its first event.
-#[inline(always)]
+#[inline]
 pub(crate) fn current() -> Option<&'static Slot> {
-    CURRENT.with(Cell::get)
+    Some(of_this_thread()).filter(|slot| !std::ptr::eq(*slot, &NOBODY))
 }
 
 /// Makes `slot` the calling thread's and returns the one before.
 pub(crate) fn set_current(slot: Option<&'static Slot>) -> Option<&'static Slot> {
-    CURRENT.with(|current| current.replace(slot))
+    let before = current();
+    CURRENT.with(|current| current.set(slot.unwrap_or(&NOBODY)));
+    before
 }
 
+/// Where the size class of `size` is counted: one above the class, and 0 for size 0, which class 0 counts too.
 #[inline(always)]
-fn class(size: usize) -> usize {
+fn class_index(size: usize) -> usize {
     // At most 63, so the array access needs no check.
-    (size as u64 | 1).ilog2() as usize
+    ((size as u64) << 1 | 1).ilog2() as usize
 }
 
-/// Adds to a counter that only this thread writes.
+/// Adds one to a counter that only this thread writes; a single instruction where there is one.
 #[inline(always)]
-fn add(counter: &AtomicU64, amount: u64) -> u64 {
-    let sum = counter.load(Ordering::Relaxed).wrapping_add(amount);
-    counter.store(sum, Ordering::Relaxed);
-    sum
+fn add_one(counter: &AtomicU64) {
+    counter.store(counter.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+}
+
+/// Takes `size` from the signed word that lies `AT` bytes into the slot, which only the calling thread counts down;
+/// true when it is negative then.
+#[cfg(all(target_arch = "x86_64", target_pointer_width = "64"))]
+#[inline(always)]
+fn spend<const AT: usize>(slot: &Slot, size: usize) -> bool {
+    const { assert!(AT.is_multiple_of(8) && AT + 8 <= size_of::<Slot>()) };
+    // SAFETY: the word lies in the slot, which is never freed. To readers on other threads the instruction is a relaxed
+    // load and a relaxed store of an aligned word; from an atomic the compiler would make four instructions, and other
+    // threads' `stop` counts on there being no moment between the two at which this thread can be made to pass a barrier.
+    unsafe {
+        std::arch::asm!(
+            "sub qword ptr [{slot} + {at}], {size}",
+            "js {due}",
+            slot = in(reg) slot,
+            at = const AT,
+            size = in(reg) size,
+            due = label { return true },
+            options(nostack),
+        );
+    }
+    false
+}
+
+/// As above, where a subtraction in memory is not one instruction: `stop` must not get lost.
+#[cfg(not(all(target_arch = "x86_64", target_pointer_width = "64")))]
+#[inline(always)]
+fn spend<const AT: usize>(slot: &Slot, size: usize) -> bool {
+    // SAFETY: the callers' offsets are those of 64-bit atomic fields.
+    let word = unsafe { &*std::ptr::from_ref(slot).byte_add(AT).cast::<AtomicI64>() };
+    word.fetch_sub(size as i64, Ordering::Relaxed).wrapping_sub(size as i64) < 0
+}
+
+const BYTES_LEFT: usize = offset_of!(Slot, bytes) + ByteCounter::LEFT;
+const FREED_LEFT: usize = offset_of!(Slot, freed_bytes) + ByteCounter::LEFT;
+const WATCHED_LEFT: usize = offset_of!(Slot, watched);
+
+/// The countdown that turns negative when `total` reaches `stop`.
+fn left(stop: u64, total: u64) -> i64 {
+    stop.wrapping_sub(total).wrapping_sub(1) as i64
 }
 
 impl Slot {
     /// Counts an allocation; true when the slow path is due.
     #[inline(always)]
     pub(crate) fn count_alloc(&self, size: usize) -> bool {
-        add(&self.allocations[class(size)], 1);
-        add(&self.bytes, size as u64) >= self.stop_bytes.load(Ordering::Relaxed)
+        add_one(&self.allocations[class_index(size)]);
+        spend::<BYTES_LEFT>(self, size)
     }
 
-    /// Counts a free; true when the slow path is due.
+    /// Counts a free; true when the slow path is due, or when it is if the block may be a sample.
     #[inline(always)]
-    pub(crate) fn count_free(&self, size: usize) -> bool {
-        add(&self.frees[class(size)], 1);
-        add(&self.freed_bytes, size as u64) >= self.stop_freed_bytes.load(Ordering::Relaxed)
+    pub(crate) fn count_free(&self, size: usize, may_be_sampled: impl FnOnce() -> bool) -> bool {
+        add_one(&self.frees[class_index(size)]);
+        // Idle, the first word is all: it counts to the next publishing.
+        spend::<FREED_LEFT>(self, size) && (spend::<WATCHED_LEFT>(self, size) || may_be_sampled())
     }
 
     /// Counts a successful reallocation; its free and its allocation are counted as such.
     #[inline(always)]
     pub(crate) fn count_realloc(&self) {
-        add(&self.reallocations, 1);
+        add_one(&self.reallocations);
     }
 
-    /// Whether every free takes the slow path: exact mode, or a state about to be looked at.
+    /// Whether a free takes the slow path: exact mode, or a state about to be looked at, or a block that may be a
+    /// sample.
     #[inline(always)]
-    pub(crate) fn sees_every_free(&self) -> bool {
-        self.stop_freed_bytes.load(Ordering::Relaxed) == 0
+    pub(crate) fn sees_free(&self, may_be_sampled: impl FnOnce() -> bool) -> bool {
+        self.freed_bytes.is_due() && (self.watched.load(Ordering::Relaxed) < 0 || may_be_sampled())
+    }
+
+    /// Bytes allocated.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.total()
+    }
+
+    /// Bytes freed.
+    pub(crate) fn freed_bytes(&self) -> u64 {
+        self.freed_bytes.total()
     }
 
     /// Counts on behalf of threads that have no slot, from any of them. Size 0 stands for no event.
     pub(crate) fn count_shared(&self, allocated: usize, freed: usize) {
         if allocated > 0 {
-            self.allocations[class(allocated)].fetch_add(1, Ordering::Relaxed);
-            self.bytes.fetch_add(allocated as u64, Ordering::Relaxed);
+            self.allocations[class_index(allocated)].fetch_add(1, Ordering::Relaxed);
+            self.bytes.add_shared(allocated as u64);
         }
         if freed > 0 {
-            self.frees[class(freed)].fetch_add(1, Ordering::Relaxed);
-            self.freed_bytes.fetch_add(freed as u64, Ordering::Relaxed);
+            self.frees[class_index(freed)].fetch_add(1, Ordering::Relaxed);
+            self.freed_bytes.add_shared(freed as u64);
         }
     }
 
-    /// Makes the next event take the slow path. Called by other threads; see `set_stops` for the race.
-    pub(crate) fn stop_now(&self) {
-        self.stop_bytes.store(0, Ordering::Release);
-        self.stop_freed_bytes.store(0, Ordering::Release);
+    /// Makes the next event take the slow path. By other threads only through [`stop_all`].
+    fn stop(&self) {
+        self.bytes.stop();
+        self.freed_bytes.stop();
+        self.watched.fetch_or(ALWAYS, Ordering::AcqRel);
+    }
+
+    /// Whether the next event of either kind takes the slow path.
+    fn is_stopped(&self) -> bool {
+        self.bytes.is_due() && self.freed_bytes.is_due() && self.watched.load(Ordering::Acquire) < 0
     }
 
     /// Sets when the slow path is due next. By the slot's own thread, as the last step of a slow path.
     ///
     /// A session that starts meanwhile installs its recorder, makes all threads pass a barrier, and then calls
-    /// `stop_now`: either its store comes after ours, or we see its recorder, as we look once more after storing.
+    /// `stop_all`: either its stop comes after ours, or we see its recorder, as we look once more after setting.
     pub(crate) fn set_stops(&self, recorder: Option<&Recorder>) {
         if self.is_agents() {
             return;
         }
-        let publish = self.publish_bytes.load(Ordering::Relaxed);
-        let (stop, stop_freed) = match recorder.map(|recorder| recorder.mode) {
-            None => (publish, self.publish_freed_bytes.load(Ordering::Relaxed)),
-            Some(Mode::Exact) => (0, 0),
-            // Not armed yet: the next allocation is to arm the sampler; frees need no look but the filter's.
-            Some(Mode::Sampled) if self.session.load(Ordering::Relaxed) != recorder.map_or(0, |it| it.session) => {
-                (0, self.publish_freed_bytes.load(Ordering::Relaxed))
+        let session = recorder.map_or(0, |recorder| recorder.session);
+        self.joined.store(session, Ordering::Relaxed);
+        let (stop, freed, watched) = match recorder.map(|recorder| recorder.mode) {
+            None => (self.left_to_publish(), self.freed_left_to_publish(), ALWAYS),
+            Some(Mode::Exact) => (ALWAYS, ALWAYS, ALWAYS),
+            // Not armed yet: the next allocation is to arm the sampler.
+            Some(Mode::Sampled) if self.session.load(Ordering::Relaxed) != session => {
+                (ALWAYS, ALWAYS, self.freed_left_to_publish())
             }
             Some(Mode::Sampled) => {
-                let next = self.sample_bytes.load(Ordering::Relaxed).min(publish);
-                (next, self.publish_freed_bytes.load(Ordering::Relaxed))
+                let sample = left(self.sample_bytes.load(Ordering::Relaxed), self.bytes());
+                (sample.min(self.left_to_publish()), ALWAYS, self.freed_left_to_publish())
             }
         };
-        self.stop_bytes.store(stop, Ordering::Relaxed);
-        self.stop_freed_bytes.store(stop_freed, Ordering::Relaxed);
+        self.bytes.set_left(stop);
+        self.freed_bytes.set_left(freed);
+        self.watched.store(watched, Ordering::Release);
         std::sync::atomic::compiler_fence(Ordering::SeqCst);
         if recorder::current().map(std::ptr::from_ref) != recorder.map(std::ptr::from_ref) {
-            self.stop_now();
+            self.stop();
         }
+    }
+
+    fn left_to_publish(&self) -> i64 {
+        left(self.publish_bytes.load(Ordering::Relaxed), self.bytes())
+    }
+
+    fn freed_left_to_publish(&self) -> i64 {
+        left(self.publish_freed_bytes.load(Ordering::Relaxed), self.freed_bytes())
     }
 
     /// Whether the live total is due to be published.
     pub(crate) fn publish_due(&self) -> bool {
-        self.bytes.load(Ordering::Relaxed) >= self.publish_bytes.load(Ordering::Relaxed)
-            || self.freed_bytes.load(Ordering::Relaxed) >= self.publish_freed_bytes.load(Ordering::Relaxed)
+        self.bytes() >= self.publish_bytes.load(Ordering::Relaxed)
+            || self.freed_bytes() >= self.publish_freed_bytes.load(Ordering::Relaxed)
     }
 
     /// Adds this thread's change to the process's live total and raises the peak if that is a new one.
     pub(crate) fn publish(&self) {
-        let bytes = self.bytes.load(Ordering::Relaxed);
-        let freed = self.freed_bytes.load(Ordering::Relaxed);
+        let (bytes, freed) = (self.bytes(), self.freed_bytes());
         self.publish_bytes.store(bytes.saturating_add(PUBLISH_STEP), Ordering::Relaxed);
         self.publish_freed_bytes.store(freed.saturating_add(PUBLISH_STEP), Ordering::Relaxed);
         let mine = bytes.wrapping_sub(freed) as i64;
@@ -224,9 +310,9 @@ impl Slot {
         };
         Totals {
             allocations: sum(&self.allocations),
-            bytes: self.bytes.load(Ordering::Relaxed),
+            bytes: self.bytes(),
             frees: sum(&self.frees),
-            freed_bytes: self.freed_bytes.load(Ordering::Relaxed),
+            freed_bytes: self.freed_bytes(),
             reallocations: self.reallocations.load(Ordering::Relaxed),
         }
     }
@@ -246,7 +332,8 @@ impl Slot {
 
     /// Adds this slot's size classes to `classes`.
     pub(crate) fn add_classes(&self, classes: &mut [SizeClass; CLASSES]) {
-        for ((class, allocations), frees) in classes.iter_mut().zip(&self.allocations).zip(&self.frees) {
+        for (index, (allocations, frees)) in self.allocations.iter().zip(&self.frees).enumerate() {
+            let Some(class) = classes.get_mut(index.saturating_sub(1)) else { continue };
             class.allocations = class.allocations.wrapping_add(allocations.load(Ordering::Relaxed));
             class.frees = class.frees.wrapping_add(frees.load(Ordering::Relaxed));
         }
@@ -288,9 +375,11 @@ impl Slot {
         self.publish_freed_bytes.store(totals.freed_bytes.saturating_add(PUBLISH_STEP), Ordering::Relaxed);
         // The agent's slots never leave the fast path; the program's take the slow path at their first event, which
         // joins a session under way.
-        let stop = if self.is_agents() { u64::MAX } else { 0 };
-        self.stop_bytes.store(stop, Ordering::Relaxed);
-        self.stop_freed_bytes.store(stop, Ordering::Relaxed);
+        let stop = if self.is_agents() { -ALWAYS - 1 } else { ALWAYS };
+        self.joined.store(0, Ordering::Relaxed);
+        self.bytes.set_left(stop);
+        self.freed_bytes.set_left(stop);
+        self.watched.store(stop, Ordering::Relaxed);
         // Work of the agent's on a program's thread opens a slot each time: it must not use ids up.
         let thread = if self.is_agents() { 0 } else { NEXT_THREAD.fetch_add(1, Ordering::Relaxed) };
         self.thread.store(thread, Ordering::Release);
@@ -314,7 +403,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Slot> {
 /// The slot of all threads that found no other. It never records; its counters are added to atomically.
 pub(crate) fn overflow() -> &'static Slot {
     // SAFETY: a slot is valid as zeros (`Zeroed`), and a `Sync` static is never moved or written as a whole.
-    static OVERFLOW: std::mem::MaybeUninit<Slot> = std::mem::MaybeUninit::zeroed();
+    static OVERFLOW: MaybeUninit<Slot> = MaybeUninit::zeroed();
     // SAFETY: as above.
     unsafe { OVERFLOW.assume_init_ref() }
 }
@@ -374,6 +463,24 @@ fn add_slab(entry: &AtomicPtr<Slot>) -> Option<()> {
         std::mem::forget(arena);
     }
     Some(())
+}
+
+/// Makes every thread of the program take the slow path at its next event, to join `session`. Its recorder is in place
+/// and all threads have passed a barrier since.
+///
+/// A thread may just be between the load and the store of its subtraction and so overwrite a stop. After a barrier it
+/// no longer is; whoever is neither stopped nor has joined by then is told again.
+pub(crate) fn stop_all(session: u32) {
+    let missed = |slot: &&Slot| {
+        slot.is_used() && !slot.is_agents() && slot.joined.load(Ordering::Acquire) != session && !slot.is_stopped()
+    };
+    all().filter(|slot| !slot.is_agents()).for_each(Slot::stop);
+    loop {
+        crate::sys::barrier_on_all_threads();
+        if all().filter(missed).inspect(|slot| slot.stop()).count() == 0 {
+            return;
+        }
+    }
 }
 
 /// In a forked child: the other threads are not here, and what their hooks were at will never end.
