@@ -36,19 +36,24 @@ pub(crate) fn freeing(address: *mut u8, size: usize) -> bool {
     slot::of_this_thread().count_free(size, || filter::may_be_sampled(address as usize))
 }
 
-/// Before a block is reallocated. The result goes to [`reallocated`] or [`realloc_failed`].
+/// Whether a free of the block must be looked at: if not, [`reallocating`] has nothing to do.
 #[inline(always)]
-pub(crate) fn reallocating(address: *mut u8, size: usize) -> Option<Retired> {
-    if slot::of_this_thread().sees_free(|| filter::may_be_sampled(address as usize)) {
-        retire(address as usize, size)
-    } else {
-        None
-    }
+pub(crate) fn sees_free(address: *mut u8) -> bool {
+    slot::of_this_thread().sees_free(|| filter::may_be_sampled(address as usize))
 }
 
-/// After a block was reallocated; gives its address back.
+/// Before a block is reallocated. The result goes to [`reallocated`], after [`realloc_failed`] if it is null.
+#[inline]
+pub(crate) fn reallocating(address: *mut u8, size: usize) -> Option<Retired> {
+    if sees_free(address) { retire(address as usize, size) } else { None }
+}
+
+/// After the inner allocator returned `address` for a block of `old_size`, or null; gives it back.
 #[inline(always)]
 pub(crate) fn reallocated(address: *mut u8, old_size: usize, size: usize) -> *mut u8 {
+    if address.is_null() {
+        return address;
+    }
     let slot = slot::of_this_thread();
     slot.count_realloc();
     let free_due = slot.count_free(old_size, || false);
