@@ -45,7 +45,8 @@ pub(crate) fn sees_free(address: *mut u8) -> bool {
 /// Before a block is reallocated. The result goes to [`reallocated`], after [`realloc_failed`] if it is null.
 #[inline]
 pub(crate) fn reallocating(address: *mut u8, size: usize) -> Option<Retired> {
-    if sees_free(address) { retire(address as usize, size) } else { None }
+    let is_seen = slot::of_this_thread().sees_free(|| filter::is_likely_sampled(address as usize));
+    if is_seen { retire(address as usize, size) } else { None }
 }
 
 /// After the inner allocator returned `address` for a block of `old_size`, or null; gives it back.
@@ -78,6 +79,8 @@ fn alloc_due(address: *mut u8, size: usize) -> *mut u8 {
 #[inline(never)]
 pub(crate) fn free_due(address: *mut u8, size: usize) {
     match slot::current() {
+        // Only the filter asked, and was wrong.
+        Some(slot) if !slot.sees_every_free() && !filter::is_likely_sampled(address as usize) => {}
         Some(slot) => slow_free(slot, address as usize, size),
         None => first_free(address as usize, size),
     }

@@ -122,7 +122,7 @@ impl Recorder {
     /// Memory of the tables, as far as it was touched at most.
     pub(crate) fn touched_bytes(&self) -> u64 {
         let chunks = if self.mode == Mode::Exact { self.chunks.touched_bytes() } else { 0 };
-        let filter = (u64::from(self.live.len()) * 4096).min(1 << 20);
+        let filter = filter::touched_bytes(self.live.len());
         self.stacks.touched_bytes()
             + self.unwinders.touched_bytes()
             + self.live.touched_bytes()

@@ -203,11 +203,16 @@ impl Slot {
         add_one(&self.reallocations);
     }
 
-    /// Whether a free takes the slow path: exact mode, or a state about to be looked at, or a block that may be a
-    /// sample.
+    /// Whether a free is to be looked at: its thread takes the slow path with every one, or the block may be a sample.
     #[inline(always)]
     pub(crate) fn sees_free(&self, may_be_sampled: impl FnOnce() -> bool) -> bool {
-        self.freed_bytes.is_due() && (self.watched.load(Ordering::Relaxed) < 0 || may_be_sampled())
+        self.freed_bytes.is_due() && (self.sees_every_free() || may_be_sampled())
+    }
+
+    /// Of frees that are looked at: whether the slow path is due whatever the block. Exact mode, or a stop.
+    #[inline(always)]
+    pub(crate) fn sees_every_free(&self) -> bool {
+        self.watched.load(Ordering::Relaxed) < 0
     }
 
     /// Bytes allocated.
