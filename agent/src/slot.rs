@@ -7,7 +7,7 @@
 //! Never: freed. When threads outnumber the slots (65,536 live ones) the rest share one, counted with atomic adds.
 
 use std::cell::Cell;
-use std::mem::{MaybeUninit, offset_of};
+use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use plimsoll_format::{Mode, SizeClass, Totals};
@@ -16,6 +16,11 @@ use crate::arena::{Arena, Zeroed};
 use crate::byte_counter::{ALWAYS, ByteCounter};
 use crate::chunk::ChunkCursor;
 use crate::recorder::{self, Recorder};
+
+mod count;
+mod sums;
+
+pub(crate) use sums::{classes, collect_twice, peak, sums};
 
 /// Size classes: class `k` holds sizes from 2^k up to 2^(k+1) − 1 bytes, class 0 also size 0.
 pub(crate) const CLASSES: usize = 64;
@@ -127,94 +132,12 @@ pub(crate) fn set_current(slot: Option<&'static Slot>) -> Option<&'static Slot> 
     before
 }
 
-/// Where the size class of `size` is counted: one above the class, and 0 for size 0, which class 0 counts too.
-#[inline(always)]
-fn class_index(size: usize) -> usize {
-    // At most 63, so the array access needs no check.
-    ((size as u64) << 1 | 1).ilog2() as usize
-}
-
-/// Adds one to a counter that only this thread writes; a single instruction where there is one.
-#[inline(always)]
-fn add_one(counter: &AtomicU64) {
-    counter.store(counter.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
-}
-
-/// Takes `size` from the signed word that lies `AT` bytes into the slot, which only the calling thread counts down;
-/// true when it is negative then.
-#[cfg(all(target_arch = "x86_64", target_pointer_width = "64"))]
-#[inline(always)]
-fn spend<const AT: usize>(slot: &Slot, size: usize) -> bool {
-    const { assert!(AT.is_multiple_of(8) && AT + 8 <= size_of::<Slot>()) };
-    // SAFETY: the word lies in the slot, which is never freed. To readers on other threads the instruction is a relaxed
-    // load and a relaxed store of an aligned word; from an atomic the compiler would make four instructions, and other
-    // threads' `stop` counts on there being no moment between the two at which this thread can be made to pass a barrier.
-    unsafe {
-        std::arch::asm!(
-            "sub qword ptr [{slot} + {at}], {size}",
-            "js {due}",
-            slot = in(reg) slot,
-            at = const AT,
-            size = in(reg) size,
-            due = label { return true },
-            options(nostack),
-        );
-    }
-    false
-}
-
-/// As above, where a subtraction in memory is not one instruction: `stop` must not get lost.
-#[cfg(not(all(target_arch = "x86_64", target_pointer_width = "64")))]
-#[inline(always)]
-fn spend<const AT: usize>(slot: &Slot, size: usize) -> bool {
-    // SAFETY: the callers' offsets are those of 64-bit atomic fields.
-    let word = unsafe { &*std::ptr::from_ref(slot).byte_add(AT).cast::<AtomicI64>() };
-    word.fetch_sub(size as i64, Ordering::Relaxed).wrapping_sub(size as i64) < 0
-}
-
-const BYTES_LEFT: usize = offset_of!(Slot, bytes) + ByteCounter::LEFT;
-const FREED_LEFT: usize = offset_of!(Slot, freed_bytes) + ByteCounter::LEFT;
-const WATCHED_LEFT: usize = offset_of!(Slot, watched);
-
 /// The countdown that turns negative when `total` reaches `stop`.
 fn left(stop: u64, total: u64) -> i64 {
     stop.wrapping_sub(total).wrapping_sub(1) as i64
 }
 
 impl Slot {
-    /// Counts an allocation; true when the slow path is due.
-    #[inline(always)]
-    pub(crate) fn count_alloc(&self, size: usize) -> bool {
-        add_one(&self.allocations[class_index(size)]);
-        spend::<BYTES_LEFT>(self, size)
-    }
-
-    /// Counts a free; true when the slow path is due, or when it is if the block may be a sample.
-    #[inline(always)]
-    pub(crate) fn count_free(&self, size: usize, may_be_sampled: impl FnOnce() -> bool) -> bool {
-        add_one(&self.frees[class_index(size)]);
-        // Idle, the first word is all: it counts to the next publishing.
-        spend::<FREED_LEFT>(self, size) && (spend::<WATCHED_LEFT>(self, size) || may_be_sampled())
-    }
-
-    /// Counts a successful reallocation; its free and its allocation are counted as such.
-    #[inline(always)]
-    pub(crate) fn count_realloc(&self) {
-        add_one(&self.reallocations);
-    }
-
-    /// Whether a free is to be looked at: its thread takes the slow path with every one, or the block may be a sample.
-    #[inline(always)]
-    pub(crate) fn sees_free(&self, may_be_sampled: impl FnOnce() -> bool) -> bool {
-        self.freed_bytes.is_due() && (self.sees_every_free() || may_be_sampled())
-    }
-
-    /// Of frees that are looked at: whether the slow path is due whatever the block. Exact mode, or a stop.
-    #[inline(always)]
-    pub(crate) fn sees_every_free(&self) -> bool {
-        self.watched.load(Ordering::Relaxed) < 0
-    }
-
     /// Bytes allocated.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes.total()
@@ -228,11 +151,11 @@ impl Slot {
     /// Counts on behalf of threads that have no slot, from any of them. Size 0 stands for no event.
     pub(crate) fn count_shared(&self, allocated: usize, freed: usize) {
         if allocated > 0 {
-            self.allocations[class_index(allocated)].fetch_add(1, Ordering::Relaxed);
+            self.allocations[count::class_index(allocated)].fetch_add(1, Ordering::Relaxed);
             self.bytes.add_shared(allocated as u64);
         }
         if freed > 0 {
-            self.frees[class_index(freed)].fetch_add(1, Ordering::Relaxed);
+            self.frees[count::class_index(freed)].fetch_add(1, Ordering::Relaxed);
             self.freed_bytes.add_shared(freed as u64);
         }
     }
@@ -509,65 +432,4 @@ pub(crate) fn mapped_bytes() -> u64 {
 /// Threads of the program that hold a slot.
 pub(crate) fn threads_in_use() -> u32 {
     IN_USE.load(Ordering::Relaxed)
-}
-
-/// The process's peak since it started, as an interval that holds the truth: every thread publishes its live total at
-/// least every [`PUBLISH_STEP`] allocated and freed, so the true live total is never further than that times the
-/// threads from the published one.
-pub(crate) fn peak() -> plimsoll_format::PeakInterval {
-    let published = PEAK.load(Ordering::Relaxed).max(0) as u64;
-    let slack = u64::from(MOST_USED.load(Ordering::Relaxed)) * PUBLISH_STEP;
-    plimsoll_format::PeakInterval {
-        low_bytes: published.saturating_sub(slack),
-        high_bytes: published.saturating_add(slack),
-        ticks: PEAK_TICKS.load(Ordering::Relaxed),
-    }
-}
-
-/// Sums over all slots, the program's and the agent's.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Sums {
-    pub(crate) program: Totals,
-    pub(crate) agent: Totals,
-}
-
-fn add_totals(sum: &mut Totals, other: Totals) {
-    sum.allocations = sum.allocations.wrapping_add(other.allocations);
-    sum.bytes = sum.bytes.wrapping_add(other.bytes);
-    sum.frees = sum.frees.wrapping_add(other.frees);
-    sum.freed_bytes = sum.freed_bytes.wrapping_add(other.freed_bytes);
-    sum.reallocations = sum.reallocations.wrapping_add(other.reallocations);
-}
-
-/// Reads all counters once. While other threads run this is no snapshot; see [`collect_twice`].
-pub(crate) fn sums() -> Sums {
-    let mut sums = Sums::default();
-    for slot in all() {
-        let sum = if slot.is_agents() { &mut sums.agent } else { &mut sums.program };
-        add_totals(sum, slot.totals());
-    }
-    sums
-}
-
-/// Reads all counters twice. As each only grows, two equal readings are a true snapshot; otherwise each true total at
-/// the moment between them lies between the two. Tries a few times for an equal pair.
-pub(crate) fn collect_twice() -> (Sums, Sums) {
-    let mut first = sums();
-    for _ in 0..4 {
-        let second = sums();
-        if first.program == second.program {
-            return (first, second);
-        }
-        first = second;
-    }
-    (first, sums())
-}
-
-/// Counts per size class over the program's slots.
-pub(crate) fn classes() -> [SizeClass; CLASSES] {
-    let mut classes = [SizeClass::default(); CLASSES];
-    for slot in all().filter(|slot| !slot.is_agents()) {
-        slot.add_classes(&mut classes);
-    }
-    classes
 }
