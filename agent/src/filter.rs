@@ -19,15 +19,10 @@ static SECOND: [AtomicU8; SECOND_SLOTS] = [const { AtomicU8::new(0) }; SECOND_SL
 /// so that neighbours share cache lines of the table, as they do in the heap; of its page, so that blocks that are
 /// mapped page-aligned spread over the whole table; and of its 256 bytes, so that it stays one multiplication.
 #[inline(always)]
-fn index(address: usize) -> usize {
+fn slot(address: usize) -> &'static AtomicU8 {
     const UNITS_AND_PAGES: u32 = (1 << 8) + (1 << 4) + 1;
     const { assert!(SLOTS == 1 << 20) };
-    ((address as u32).wrapping_mul(UNITS_AND_PAGES) >> 12) as usize
-}
-
-fn slot(address: usize) -> &'static AtomicU8 {
-    // Never out of bounds: the index has as many bits as the table's length.
-    &COUNTS[index(address)]
+    &COUNTS[((address as u32).wrapping_mul(UNITS_AND_PAGES) >> 12) as usize]
 }
 
 /// Fibonacci hashing, of all bits of the address: independent of the first.
@@ -37,26 +32,6 @@ fn second_slot(address: usize) -> &'static AtomicU8 {
 }
 
 /// Whether a live sample may have this address. Never wrong when it says no.
-#[cfg(target_arch = "x86_64")]
-#[inline(always)]
-pub(crate) fn may_be_sampled(address: usize) -> bool {
-    // SAFETY: the index lies within the table, and the instruction is a relaxed load of a byte. Written out because the
-    // compiler does not join the load of an atomic and the comparison.
-    unsafe {
-        std::arch::asm!(
-            "cmp byte ptr [{table} + {index}], 0",
-            "jne {yes}",
-            table = in(reg) COUNTS.as_ptr(),
-            index = in(reg) index(address),
-            yes = label { return true },
-            options(nostack, readonly),
-        );
-    }
-    false
-}
-
-/// Whether a live sample may have this address. Never wrong when it says no.
-#[cfg(not(target_arch = "x86_64"))]
 #[inline(always)]
 pub(crate) fn may_be_sampled(address: usize) -> bool {
     slot(address).load(Ordering::Relaxed) != 0
