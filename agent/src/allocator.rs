@@ -40,46 +40,123 @@ impl<A> Allocator<A> {
     }
 }
 
+/// Whether a block must be aligned to more than the system's allocator aligns to by itself, or than its size. Asked
+/// first, since the answer "no" leaves the system's own test nothing to decide.
+#[inline(always)]
+fn is_unusual(align: usize, size: usize) -> bool {
+    align > 16 || align > size
+}
+
 // SAFETY: every method returns what the inner allocator's own method returned for the same arguments, so its
 // guarantees are ours; the hooks never unwind and never touch the block.
+//
+// `inline` matters: callers get these bodies, not a call. What is rare stays out of line, to keep them small.
 unsafe impl<A: GlobalAlloc> GlobalAlloc for Allocator<A> {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's obligations are the inner allocator's.
-        let block = unsafe { self.inner.alloc(layout) };
-        if !block.is_null() {
-            hook::allocated(block, layout.size());
+        let size = layout.size();
+        if is_unusual(layout.align(), size) {
+            // SAFETY: the caller's obligations are the same.
+            return unsafe { unusual::alloc(size, layout.align(), &self.inner) };
         }
-        block
+        // SAFETY: the caller's obligations are the inner allocator's.
+        hook::allocated(unsafe { self.inner.alloc(layout) }, size)
     }
 
     #[inline]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's obligations are the inner allocator's.
-        let block = unsafe { self.inner.alloc_zeroed(layout) };
-        if !block.is_null() {
-            hook::allocated(block, layout.size());
+        let size = layout.size();
+        if is_unusual(layout.align(), size) {
+            // SAFETY: the caller's obligations are the same.
+            return unsafe { unusual::alloc_zeroed(size, layout.align(), &self.inner) };
         }
-        block
+        // SAFETY: the caller's obligations are the inner allocator's.
+        hook::allocated(unsafe { self.inner.alloc_zeroed(layout) }, size)
     }
 
     #[inline]
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        hook::freeing(block, layout.size());
+        let size = layout.size();
+        if hook::freeing(block, size) {
+            // SAFETY: the caller's obligations are the same.
+            return unsafe { unusual::dealloc(block, size, layout.align(), &self.inner) };
+        }
         // SAFETY: the caller's obligations are the inner allocator's.
         unsafe { self.inner.dealloc(block, layout) };
     }
 
     #[inline]
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        let retired = hook::reallocating(block, layout.size());
+        let size = layout.size();
+        if hook::sees_free(block) || is_unusual(layout.align(), new_size) {
+            // SAFETY: the caller's obligations are the same.
+            return unsafe { unusual::realloc(block, size, layout.align(), new_size, &self.inner) };
+        }
         // SAFETY: the caller's obligations are the inner allocator's.
-        let new = unsafe { self.inner.realloc(block, layout, new_size) };
-        if !new.is_null() {
-            hook::reallocated(new, layout.size(), new_size);
-        } else if let Some(retired) = &retired {
+        hook::reallocated(unsafe { self.inner.realloc(block, layout, new_size) }, size, new_size)
+    }
+}
+
+/// What is rare, out of line. Arguments come in the order in which the allocator's own entry points get them, so that
+/// nobody has to move them.
+mod unusual {
+    use super::{GlobalAlloc, Layout, hook};
+
+    /// # Safety
+    /// `size` and `align` are those of a layout.
+    #[inline(always)]
+    unsafe fn layout(size: usize, align: usize) -> Layout {
+        // SAFETY: the caller says so.
+        unsafe { Layout::from_size_align_unchecked(size, align) }
+    }
+
+    /// # Safety
+    /// As for [`GlobalAlloc::alloc`].
+    #[cold]
+    #[inline(never)]
+    pub(super) unsafe fn alloc<A: GlobalAlloc>(size: usize, align: usize, inner: &A) -> *mut u8 {
+        // SAFETY: the caller's obligations are the inner allocator's.
+        hook::allocated(unsafe { inner.alloc(layout(size, align)) }, size)
+    }
+
+    /// # Safety
+    /// As for [`GlobalAlloc::alloc_zeroed`].
+    #[cold]
+    #[inline(never)]
+    pub(super) unsafe fn alloc_zeroed<A: GlobalAlloc>(size: usize, align: usize, inner: &A) -> *mut u8 {
+        // SAFETY: the caller's obligations are the inner allocator's.
+        hook::allocated(unsafe { inner.alloc_zeroed(layout(size, align)) }, size)
+    }
+
+    /// After `hook::freeing` has said that the slow path is due.
+    ///
+    /// # Safety
+    /// As for [`GlobalAlloc::dealloc`].
+    #[cold]
+    #[inline(never)]
+    pub(super) unsafe fn dealloc<A: GlobalAlloc>(block: *mut u8, size: usize, align: usize, inner: &A) {
+        hook::free_due(block, size);
+        // SAFETY: the caller's obligations are the inner allocator's.
+        unsafe { inner.dealloc(block, layout(size, align)) };
+    }
+
+    /// # Safety
+    /// As for [`GlobalAlloc::realloc`].
+    #[cold]
+    #[inline(never)]
+    pub(super) unsafe fn realloc<A: GlobalAlloc>(
+        block: *mut u8,
+        size: usize,
+        align: usize,
+        new_size: usize,
+        inner: &A,
+    ) -> *mut u8 {
+        let retired = hook::reallocating(block, size);
+        // SAFETY: the caller's obligations are the inner allocator's.
+        let new = unsafe { inner.realloc(block, layout(size, align), new_size) };
+        if let (true, Some(retired)) = (new.is_null(), &retired) {
             hook::realloc_failed(block, retired);
         }
-        new
+        hook::reallocated(new, size, new_size)
     }
 }

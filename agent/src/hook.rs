@@ -20,54 +20,80 @@ use crate::slot::{self, Slot};
 use crate::sys::Errno;
 use crate::unwind::Registers;
 
-/// After the inner allocator returned a block.
+/// After the inner allocator returned `address`, which may be null; gives it back, so that callers need not keep it.
 #[inline(always)]
-pub(crate) fn allocated(address: *mut u8, size: usize) {
-    match slot::current() {
-        Some(slot) => {
-            if slot.count_alloc(size) {
-                slow_alloc(slot, address as usize, size, EventKind::Alloc);
-            }
-        }
-        None => first_alloc(address as usize, size),
+pub(crate) fn allocated(address: *mut u8, size: usize) -> *mut u8 {
+    if !address.is_null() && slot::of_this_thread().count_alloc(size) {
+        return alloc_due(address, size);
     }
+    address
 }
 
-/// Before a block goes back to the inner allocator.
+/// Before a block goes back to the inner allocator; when true, [`free_due`] must be called first.
 #[inline(always)]
-pub(crate) fn freeing(address: *mut u8, size: usize) {
+#[must_use]
+pub(crate) fn freeing(address: *mut u8, size: usize) -> bool {
+    slot::of_this_thread().count_free(size, || filter::may_be_sampled(address as usize))
+}
+
+/// Whether a free of the block must be looked at: if not, [`reallocating`] has nothing to do.
+#[inline(always)]
+pub(crate) fn sees_free(address: *mut u8) -> bool {
+    slot::of_this_thread().sees_free(|| filter::may_be_sampled(address as usize))
+}
+
+/// Before a block is reallocated. The result goes to [`reallocated`], after [`realloc_failed`] if it is null.
+#[inline]
+pub(crate) fn reallocating(address: *mut u8, size: usize) -> Option<Retired> {
+    let is_seen = slot::of_this_thread().sees_free(|| filter::is_likely_sampled(address as usize));
+    if is_seen { retire(address as usize, size) } else { None }
+}
+
+/// After the inner allocator returned `address` for a block of `old_size`, or null; gives it back.
+#[inline(always)]
+pub(crate) fn reallocated(address: *mut u8, old_size: usize, size: usize) -> *mut u8 {
+    if address.is_null() {
+        return address;
+    }
+    let slot = slot::of_this_thread();
+    slot.count_realloc();
+    let free_due = slot.count_free(old_size, || false);
+    if slot.count_alloc(size) || free_due {
+        return realloc_due(address, old_size, size);
+    }
+    address
+}
+
+#[cold]
+#[inline(never)]
+fn alloc_due(address: *mut u8, size: usize) -> *mut u8 {
     match slot::current() {
-        Some(slot) => {
-            let due = slot.count_free(size);
-            if due || filter::may_be_sampled(address as usize) {
-                slow_free(slot, address as usize, size);
-            }
-        }
+        Some(slot) => slow_alloc(slot, address as usize, size, EventKind::Alloc),
+        None => first_alloc(address, size),
+    }
+    address
+}
+
+/// What [`freeing`] asked for.
+#[cold]
+#[inline(never)]
+pub(crate) fn free_due(address: *mut u8, size: usize) {
+    match slot::current() {
+        // Only the filter asked, and was wrong.
+        Some(slot) if !slot.sees_every_free() && !filter::is_likely_sampled(address as usize) => {}
+        Some(slot) => slow_free(slot, address as usize, size),
         None => first_free(address as usize, size),
     }
 }
 
-/// Before a block is reallocated. The result goes to [`reallocated`] or [`realloc_failed`].
-#[inline(always)]
-pub(crate) fn reallocating(address: *mut u8, size: usize) -> Option<Retired> {
-    let slot = slot::current();
-    // Without a slot yet, only a block of another thread can be reallocated here; get a slot to see.
-    let is_watched = slot.is_none_or(Slot::sees_every_free) || filter::may_be_sampled(address as usize);
-    if is_watched { retire(address as usize, size) } else { None }
-}
-
-/// After a block was reallocated.
-#[inline(always)]
-pub(crate) fn reallocated(address: *mut u8, old_size: usize, size: usize) {
-    if let Some(slot) = slot::current() {
-        slot.count_realloc();
-        let free_due = slot.count_free(old_size);
-        if slot.count_alloc(size) || free_due {
-            slow_alloc(slot, address as usize, size, EventKind::ReallocAlloc);
-        }
-    } else {
-        first_realloc(address as usize, old_size, size);
+#[cold]
+#[inline(never)]
+fn realloc_due(address: *mut u8, old_size: usize, size: usize) -> *mut u8 {
+    match slot::current() {
+        Some(slot) => slow_alloc(slot, address as usize, size, EventKind::ReallocAlloc),
+        None => first_realloc(address, old_size, size),
     }
+    address
 }
 
 /// After a reallocation failed: the old block lives on.
@@ -83,12 +109,13 @@ pub(crate) fn realloc_failed(address: *mut u8, retired: &Retired) {
     }
 }
 
-#[cold]
-#[inline(never)]
+/// Part of its two callers, so that a walk has no frame more to cross.
+#[inline(always)]
 fn slow_alloc(slot: &Slot, address: usize, size: usize, kind: EventKind) {
     let registers = Registers::here();
     let entered = enter(slot, |slot| {
-        if !slot.is_agents() && slot.publish_due() {
+        // Part of a reallocation, it may be due for the bytes that were freed.
+        if slot.allocated_enough_to_publish() || slot.freed_enough_to_publish() {
             slot.publish();
         }
         if let Some(recorder) = recorder::current().filter(|_| !slot.is_agents()) {
@@ -100,11 +127,10 @@ fn slow_alloc(slot: &Slot, address: usize, size: usize, kind: EventKind) {
     }
 }
 
-#[cold]
-#[inline(never)]
+#[inline(always)]
 fn slow_free(slot: &Slot, address: usize, size: usize) {
     let entered = enter(slot, |slot| {
-        if !slot.is_agents() && slot.publish_due() {
+        if slot.freed_enough_to_publish() {
             slot.publish();
         }
         if let Some(recorder) = recorder::current() {
@@ -146,8 +172,7 @@ fn enter(slot: &Slot, work: impl FnOnce(&Slot)) -> bool {
     std::sync::atomic::compiler_fence(Ordering::SeqCst);
     work(slot);
     let recorder = recorder::current();
-    // In exact mode the slow path stays due.
-    if !(slot.sees_every_free() && recorder.is_some_and(|it| it.mode == plimsoll_format::Mode::Exact)) {
+    if !slot.stays_stopped(recorder) {
         slot.set_stops(recorder);
     }
     std::sync::atomic::compiler_fence(Ordering::SeqCst);
@@ -179,10 +204,9 @@ fn own_slot() -> Option<&'static Slot> {
 
 #[cold]
 #[inline(never)]
-fn first_alloc(address: usize, size: usize) {
+fn first_alloc(address: *mut u8, size: usize) {
     match own_slot() {
-        Some(slot) if slot.count_alloc(size) => slow_alloc(slot, address, size, EventKind::Alloc),
-        Some(_) => {}
+        Some(_) => _ = allocated(address, size),
         None => slot::overflow().count_shared(size, 0),
     }
 }
@@ -192,8 +216,8 @@ fn first_alloc(address: usize, size: usize) {
 fn first_free(address: usize, size: usize) {
     match own_slot() {
         Some(slot) => {
-            slot.count_free(size);
-            slow_free(slot, address, size);
+            slot.count_free(size, || false);
+            free_due(address as *mut u8, size);
         }
         None => slot::overflow().count_shared(0, size),
     }
@@ -201,9 +225,9 @@ fn first_free(address: usize, size: usize) {
 
 #[cold]
 #[inline(never)]
-fn first_realloc(address: usize, old_size: usize, size: usize) {
+fn first_realloc(address: *mut u8, old_size: usize, size: usize) {
     match own_slot() {
-        Some(_) => reallocated(address as *mut u8, old_size, size),
+        Some(_) => _ = reallocated(address, old_size, size),
         None => slot::overflow().count_shared(size, old_size),
     }
 }

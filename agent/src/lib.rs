@@ -40,7 +40,7 @@
 //! | stacks | one per `PLIMSOLL_INTERVAL` bytes | every allocation |
 //! | sites' bytes | estimate with its error | exact |
 //! | totals, live, sizes | exact | exact |
-//! | tables, at most | 2 MiB of live samples, 1.3 MiB of stacks, 1 MiB of filter | 8 MiB of chunks, 40 MiB of stacks, 2 MiB of ring |
+//! | tables, at most | 2 MiB of live samples, 1.3 MiB of stacks, 1.5 MiB of filter | 8 MiB of chunks, 40 MiB of stacks, 2 MiB of ring |
 //! | per thread | 1.3 KiB | 1.3 KiB |
 //!
 //! Tables are touched as they fill up; [`Session`]s write their actual size into the capture.
@@ -53,6 +53,7 @@
 mod agent_side;
 mod allocator;
 mod arena;
+mod byte_counter;
 mod chunk;
 mod clock;
 mod config;

@@ -82,8 +82,8 @@ pub(crate) struct LiveTable {
     /// Entries handed out at least once.
     used: AtomicU32,
     live: AtomicU32,
-    /// Lines that an entry may stand away from its home; lookups go no further.
-    reach: AtomicU32,
+    /// Of each line: entries that would stand there had it not been full. Lookups go no further than a line with none.
+    passed: Arena<AtomicU32>,
 }
 
 fn hash(address: usize) -> u64 {
@@ -104,15 +104,27 @@ impl LiveTable {
             free: AtomicU64::new(0),
             used: AtomicU32::new(0),
             live: AtomicU32::new(0),
-            reach: AtomicU32::new(0),
+            passed: Arena::map(INDEX / LINE)?,
         })
     }
 
-    /// Positions of the line that is `step` lines from the home of `hash`.
-    fn line(&self, hash: u64, step: usize) -> &[AtomicU32] {
-        let lines = self.index.len() / LINE;
-        let line = ((hash >> 40) as usize + step) % lines;
+    /// Positions of a line.
+    fn line(&self, line: usize) -> &[AtomicU32] {
         self.index.get(line * LINE..(line + 1) * LINE).unwrap_or_default()
+    }
+
+    /// Lines in the order in which an entry looks for room, or is looked for.
+    fn lines(&self, hash: u64) -> impl Iterator<Item = usize> {
+        let lines = self.passed.len();
+        (0..lines).map(move |step| ((hash >> 40) as usize + step) % lines)
+    }
+
+    /// An entry that stood in `line` is gone; without a line, one that found no room.
+    fn forget_passing(&self, hash: u64, line: Option<usize>) {
+        let passed = self.lines(hash).take_while(|passed| Some(*passed) != line);
+        passed.filter_map(|line| self.passed.get(line)).for_each(|count| {
+            count.fetch_sub(1, Ordering::Relaxed);
+        });
     }
 
     fn entry(&self, id: u32) -> Option<&Entry> {
@@ -125,34 +137,43 @@ impl LiveTable {
         let Some(entry) = self.entry(id) else { return false };
         entry.store(sample);
         let hash = hash(sample.address);
-        for step in 0..self.index.len() / LINE {
-            // Lookups must be able to reach this line before the entry stands there.
-            self.reach.fetch_max(step as u32, Ordering::AcqRel);
-            for position in self.line(hash, step) {
+        for line in self.lines(hash) {
+            for position in self.line(line) {
                 let empty = position.load(Ordering::Relaxed) == 0;
                 if empty && position.compare_exchange(0, key(id, hash), Ordering::AcqRel, Ordering::Relaxed).is_ok() {
                     self.live.fetch_add(1, Ordering::Relaxed);
                     return true;
                 }
             }
+            // Lookups must be able to go on from here before the entry stands further on.
+            let Some(passed) = self.passed.get(line) else { break };
+            passed.fetch_add(1, Ordering::AcqRel);
         }
+        self.forget_passing(hash, None);
         self.give_back(id);
         false
     }
 
     /// Removes the sample at `address`, if there is one.
     pub(crate) fn remove(&self, address: usize) -> Option<Sample> {
-        let (position, key, sample) = self.find(address)?;
-        position.compare_exchange(key, 0, Ordering::AcqRel, Ordering::Relaxed).ok()?;
-        self.live.fetch_sub(1, Ordering::Relaxed);
-        self.give_back(key & 0xFFFF);
-        Some(sample)
+        let hash = hash(address);
+        for line in self.lines(hash) {
+            if let Some((position, key, sample)) = self.find(line, hash, address) {
+                position.compare_exchange(key, 0, Ordering::AcqRel, Ordering::Relaxed).ok()?;
+                self.live.fetch_sub(1, Ordering::Relaxed);
+                self.forget_passing(hash, Some(line));
+                self.give_back(key & 0xFFFF);
+                return Some(sample);
+            }
+            if self.passed.get(line)?.load(Ordering::Acquire) == 0 {
+                break;
+            }
+        }
+        None
     }
 
-    fn find(&self, address: usize) -> Option<(&AtomicU32, u32, Sample)> {
-        let hash = hash(address);
-        let reach = self.reach.load(Ordering::Acquire) as usize;
-        (0..=reach).flat_map(|step| self.line(hash, step)).find_map(|position| {
+    fn find(&self, line: usize, hash: u64, address: usize) -> Option<(&AtomicU32, u32, Sample)> {
+        self.line(line).iter().find_map(|position| {
             let found = position.load(Ordering::Acquire);
             if found == 0 || (found ^ hash as u32) & 0xFFFF_0000 != 0 {
                 return None;
@@ -223,7 +244,7 @@ impl LiveTable {
     /// once no hook can still be looking at them.
     pub(crate) fn thin(&self, doublings: u8, mut keep: impl FnMut(&Sample) -> bool) -> (Vec<u64>, Vec<(u64, u32)>) {
         let (mut kept, mut dropped) = (Vec::new(), Vec::new());
-        for position in self.index.iter() {
+        for (at, position) in self.index.iter().enumerate() {
             let key = position.load(Ordering::Acquire);
             let Some(entry) = self.entry(key & 0xFFFF) else { continue };
             let sample = entry.load();
@@ -239,6 +260,7 @@ impl LiveTable {
                 }
             } else if position.compare_exchange(key, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
                 self.live.fetch_sub(1, Ordering::Relaxed);
+                self.forget_passing(hash(sample.address), Some(at / LINE));
                 dropped.push((sample.address as u64, key & 0xFFFF));
             }
         }

@@ -130,7 +130,7 @@ impl Recorder {
             Mode::Exact => self.chunks.touched_bytes() + self.last_threads.touched_bytes(),
             Mode::Sampled => 0,
         };
-        let filter = (u64::from(self.live.len()) * 4096).min(1 << 20);
+        let filter = filter::touched_bytes(self.live.len());
         self.stacks.touched_bytes()
             + self.unwinders.touched_bytes()
             + self.live.touched_bytes()
@@ -261,7 +261,7 @@ impl Recorder {
 
     /// Whether the allocation of `size` bytes that was just counted holds a sampled byte.
     fn is_sampled(&self, slot: &Slot, size: u64) -> bool {
-        let bytes = slot.bytes.load(Ordering::Relaxed);
+        let bytes = slot.bytes();
         if slot.session.load(Ordering::Relaxed) != self.session {
             slot.session.store(self.session, Ordering::Relaxed);
             let thread = u64::from(slot.thread.load(Ordering::Relaxed));
@@ -275,7 +275,7 @@ impl Recorder {
 
     /// After a sample the next gap begins where its block ends: gaps have no memory.
     fn rearm(&self, slot: &Slot) {
-        self.draw(slot, slot.bytes.load(Ordering::Relaxed));
+        self.draw(slot, slot.bytes());
     }
 
     fn draw(&self, slot: &Slot, from: u64) {
@@ -446,7 +446,7 @@ pub(crate) fn install(recorder: &'static Recorder) {
     CURRENT.store(std::ptr::from_ref(recorder).cast_mut(), Ordering::Release);
     // From here on every slow path sees the recorder; whoever passed before stored its stops before ours.
     sys::barrier_on_all_threads();
-    slot::all().filter(|slot| !slot.is_agents()).for_each(Slot::stop_now);
+    slot::stop_all(recorder.session);
 }
 
 /// Takes the recorder away from hooks and waits until none uses it any more; false when one still does after a second.

@@ -7,14 +7,21 @@
 //! Never: freed. When threads outnumber the slots (65,536 live ones) the rest share one, counted with atomic adds.
 
 use std::cell::Cell;
+use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use plimsoll_format::{Mode, SizeClass, Totals};
 
 use crate::arena::{Arena, Zeroed};
+use crate::byte_counter::{ALWAYS, ByteCounter};
 use crate::chunk::ChunkCursor;
 use crate::recorder::{self, Recorder};
 use crate::unwind::WalkCursor;
+
+mod count;
+mod sums;
+
+pub(crate) use sums::{classes, collect_twice, peak, sums};
 
 /// Size classes: class `k` holds sizes from 2^k up to 2^(k+1) − 1 bytes, class 0 also size 0.
 pub(crate) const CLASSES: usize = 64;
@@ -31,14 +38,13 @@ const USED: u32 = 1;
 /// What one thread counts and knows.
 #[repr(C, align(64))]
 pub(crate) struct Slot {
-    /// Bytes allocated; doubles as the countdown to `stop_bytes`.
-    pub(crate) bytes: AtomicU64,
-    /// The slow path is due when `bytes` reaches this. 0 makes every allocation take it.
-    pub(crate) stop_bytes: AtomicU64,
-    /// Bytes freed.
-    pub(crate) freed_bytes: AtomicU64,
-    /// The slow path is due when `freed_bytes` reaches this. 0 makes every free take it.
-    pub(crate) stop_freed_bytes: AtomicU64,
+    /// Bytes allocated, and how many more until the slow path is due.
+    bytes: ByteCounter,
+    /// Bytes freed, and how many more until a free must be looked at; always, while frees of samples are awaited.
+    freed_bytes: ByteCounter,
+    /// Of the frees looked at: bytes until the slow path is due. Below 0, each of them takes it.
+    watched: AtomicI64,
+    /// By `class_index`.
     allocations: [AtomicU64; CLASSES],
     frees: [AtomicU64; CLASSES],
     pub(crate) reallocations: AtomicU64,
@@ -60,6 +66,8 @@ pub(crate) struct Slot {
     pub(crate) publish_freed_bytes: AtomicU64,
     published: AtomicI64,
 
+    /// Session that the stops were last set for, 0 for none.
+    joined: AtomicU32,
     /// Session that armed the sampler, its random state, the interval in force and the `bytes` of the next sample.
     pub(crate) session: AtomicU32,
     pub(crate) random: AtomicU64,
@@ -95,122 +103,140 @@ static LIVE: AtomicI64 = AtomicI64::new(0);
 static PEAK: AtomicI64 = AtomicI64::new(0);
 static PEAK_TICKS: AtomicU64 = AtomicU64::new(0);
 
+/// Stands for no slot. Every event is due here, so that the fast path need not ask whether the thread has a slot;
+/// what is counted here, by all threads at once, is never looked at.
+static NOBODY: Slot = {
+    // SAFETY: a slot is valid as zeros (`Zeroed`).
+    let zeros: Slot = unsafe { MaybeUninit::zeroed().assume_init() };
+    Slot { bytes: ByteCounter::due(), freed_bytes: ByteCounter::due(), watched: AtomicI64::new(ALWAYS), ..zeros }
+};
+
 thread_local! {
     /// The thread's slot. No destructor: allocations after the thread's last destructor still find it.
-    static CURRENT: Cell<Option<&'static Slot>> = const { Cell::new(None) };
+    static CURRENT: Cell<&'static Slot> = const { Cell::new(&NOBODY) };
+}
+
+/// The calling thread's slot, for counting: what is due there must ask [`current`] next.
+#[inline(always)]
+pub(crate) fn of_this_thread() -> &'static Slot {
+    CURRENT.with(Cell::get)
 }
 
 /// The calling thread's slot, `None` before its first event.
-#[inline(always)]
+#[inline]
 pub(crate) fn current() -> Option<&'static Slot> {
-    CURRENT.with(Cell::get)
+    Some(of_this_thread()).filter(|slot| !std::ptr::eq(*slot, &NOBODY))
 }
 
 /// Makes `slot` the calling thread's and returns the one before.
 pub(crate) fn set_current(slot: Option<&'static Slot>) -> Option<&'static Slot> {
-    CURRENT.with(|current| current.replace(slot))
+    let before = current();
+    CURRENT.with(|current| current.set(slot.unwrap_or(&NOBODY)));
+    before
 }
 
-#[inline(always)]
-fn class(size: usize) -> usize {
-    // At most 63, so the array access needs no check.
-    (size as u64 | 1).ilog2() as usize
-}
-
-/// Adds to a counter that only this thread writes.
-#[inline(always)]
-fn add(counter: &AtomicU64, amount: u64) -> u64 {
-    let sum = counter.load(Ordering::Relaxed).wrapping_add(amount);
-    counter.store(sum, Ordering::Relaxed);
-    sum
+/// The countdown that turns negative when `total` reaches `stop`.
+fn left(stop: u64, total: u64) -> i64 {
+    stop.wrapping_sub(total).wrapping_sub(1) as i64
 }
 
 impl Slot {
-    /// Counts an allocation; true when the slow path is due.
-    #[inline(always)]
-    pub(crate) fn count_alloc(&self, size: usize) -> bool {
-        add(&self.allocations[class(size)], 1);
-        add(&self.bytes, size as u64) >= self.stop_bytes.load(Ordering::Relaxed)
+    /// Bytes allocated.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.total()
     }
 
-    /// Counts a free; true when the slow path is due.
-    #[inline(always)]
-    pub(crate) fn count_free(&self, size: usize) -> bool {
-        add(&self.frees[class(size)], 1);
-        add(&self.freed_bytes, size as u64) >= self.stop_freed_bytes.load(Ordering::Relaxed)
-    }
-
-    /// Counts a successful reallocation; its free and its allocation are counted as such.
-    #[inline(always)]
-    pub(crate) fn count_realloc(&self) {
-        add(&self.reallocations, 1);
-    }
-
-    /// Whether every free takes the slow path: exact mode, or a state about to be looked at.
-    #[inline(always)]
-    pub(crate) fn sees_every_free(&self) -> bool {
-        self.stop_freed_bytes.load(Ordering::Relaxed) == 0
+    /// Bytes freed.
+    pub(crate) fn freed_bytes(&self) -> u64 {
+        self.freed_bytes.total()
     }
 
     /// Counts on behalf of threads that have no slot, from any of them. Size 0 stands for no event.
     pub(crate) fn count_shared(&self, allocated: usize, freed: usize) {
         if allocated > 0 {
-            self.allocations[class(allocated)].fetch_add(1, Ordering::Relaxed);
-            self.bytes.fetch_add(allocated as u64, Ordering::Relaxed);
+            self.allocations[count::class_index(allocated)].fetch_add(1, Ordering::Relaxed);
+            self.bytes.add_shared(allocated as u64);
         }
         if freed > 0 {
-            self.frees[class(freed)].fetch_add(1, Ordering::Relaxed);
-            self.freed_bytes.fetch_add(freed as u64, Ordering::Relaxed);
+            self.frees[count::class_index(freed)].fetch_add(1, Ordering::Relaxed);
+            self.freed_bytes.add_shared(freed as u64);
         }
     }
 
-    /// Makes the next event take the slow path. Called by other threads; see `set_stops` for the race.
-    pub(crate) fn stop_now(&self) {
-        self.stop_bytes.store(0, Ordering::Release);
-        self.stop_freed_bytes.store(0, Ordering::Release);
+    /// Makes the next event take the slow path. By other threads only through [`stop_all`].
+    fn stop(&self) {
+        self.bytes.stop();
+        self.freed_bytes.stop();
+        self.watched.fetch_or(ALWAYS, Ordering::AcqRel);
+    }
+
+    /// Whether the next event of either kind takes the slow path.
+    fn is_stopped(&self) -> bool {
+        self.bytes.is_due() && self.freed_bytes.is_due() && self.watched.load(Ordering::Acquire) < 0
     }
 
     /// Sets when the slow path is due next. By the slot's own thread, as the last step of a slow path.
     ///
     /// A session that starts meanwhile installs its recorder, makes all threads pass a barrier, and then calls
-    /// `stop_now`: either its store comes after ours, or we see its recorder, as we look once more after storing.
+    /// `stop_all`: either its stop comes after ours, or we see its recorder, as we look once more after setting.
     pub(crate) fn set_stops(&self, recorder: Option<&Recorder>) {
         if self.is_agents() {
             return;
         }
-        let publish = self.publish_bytes.load(Ordering::Relaxed);
-        let (stop, stop_freed) = match recorder.map(|recorder| recorder.mode) {
-            None => (publish, self.publish_freed_bytes.load(Ordering::Relaxed)),
-            Some(Mode::Exact) => (0, 0),
-            // Not armed yet: the next allocation is to arm the sampler; frees need no look but the filter's.
-            Some(Mode::Sampled) if self.session.load(Ordering::Relaxed) != recorder.map_or(0, |it| it.session) => {
-                (0, self.publish_freed_bytes.load(Ordering::Relaxed))
+        let session = recorder.map_or(0, |recorder| recorder.session);
+        self.joined.store(session, Ordering::Relaxed);
+        let (stop, freed, watched) = match recorder.map(|recorder| recorder.mode) {
+            None => (self.left_to_publish(), self.freed_left_to_publish(), ALWAYS),
+            Some(Mode::Exact) => (ALWAYS, ALWAYS, ALWAYS),
+            // Not armed yet: the next allocation is to arm the sampler.
+            Some(Mode::Sampled) if self.session.load(Ordering::Relaxed) != session => {
+                (ALWAYS, ALWAYS, self.freed_left_to_publish())
             }
             Some(Mode::Sampled) => {
-                let next = self.sample_bytes.load(Ordering::Relaxed).min(publish);
-                (next, self.publish_freed_bytes.load(Ordering::Relaxed))
+                let sample = left(self.sample_bytes.load(Ordering::Relaxed), self.bytes());
+                (sample.min(self.left_to_publish()), ALWAYS, self.freed_left_to_publish())
             }
         };
-        self.stop_bytes.store(stop, Ordering::Relaxed);
-        self.stop_freed_bytes.store(stop_freed, Ordering::Relaxed);
+        self.bytes.set_left(stop);
+        self.freed_bytes.set_left(freed);
+        self.watched.store(watched, Ordering::Release);
         std::sync::atomic::compiler_fence(Ordering::SeqCst);
         if recorder::current().map(std::ptr::from_ref) != recorder.map(std::ptr::from_ref) {
-            self.stop_now();
+            self.stop();
         }
     }
 
-    /// Whether the live total is due to be published.
-    pub(crate) fn publish_due(&self) -> bool {
-        self.bytes.load(Ordering::Relaxed) >= self.publish_bytes.load(Ordering::Relaxed)
-            || self.freed_bytes.load(Ordering::Relaxed) >= self.publish_freed_bytes.load(Ordering::Relaxed)
+    fn left_to_publish(&self) -> i64 {
+        left(self.publish_bytes.load(Ordering::Relaxed), self.bytes())
+    }
+
+    fn freed_left_to_publish(&self) -> i64 {
+        left(self.publish_freed_bytes.load(Ordering::Relaxed), self.freed_bytes())
+    }
+
+    /// Whether the present stops are to stay: in exact mode, once the thread has joined, every event is due.
+    #[inline(always)]
+    pub(crate) fn stays_stopped(&self, recorder: Option<&Recorder>) -> bool {
+        recorder.is_some_and(|it| it.mode == Mode::Exact && self.joined.load(Ordering::Relaxed) == it.session)
+    }
+
+    /// Whether the live total is due to be published, after an allocation. By the slot's own thread.
+    #[inline(always)]
+    pub(crate) fn allocated_enough_to_publish(&self) -> bool {
+        self.bytes.own_total() >= self.publish_bytes.load(Ordering::Relaxed) && !self.is_agents()
+    }
+
+    /// As above, before a free.
+    #[inline(always)]
+    pub(crate) fn freed_enough_to_publish(&self) -> bool {
+        self.freed_bytes.own_total() >= self.publish_freed_bytes.load(Ordering::Relaxed) && !self.is_agents()
     }
 
     /// Adds this thread's change to the process's live total and raises the peak if that is a new one.
     #[cold]
     #[inline(never)]
     pub(crate) fn publish(&self) {
-        let bytes = self.bytes.load(Ordering::Relaxed);
-        let freed = self.freed_bytes.load(Ordering::Relaxed);
+        let (bytes, freed) = (self.bytes(), self.freed_bytes());
         self.publish_bytes.store(bytes.saturating_add(PUBLISH_STEP), Ordering::Relaxed);
         self.publish_freed_bytes.store(freed.saturating_add(PUBLISH_STEP), Ordering::Relaxed);
         let mine = bytes.wrapping_sub(freed) as i64;
@@ -229,9 +255,9 @@ impl Slot {
         };
         Totals {
             allocations: sum(&self.allocations),
-            bytes: self.bytes.load(Ordering::Relaxed),
+            bytes: self.bytes(),
             frees: sum(&self.frees),
-            freed_bytes: self.freed_bytes.load(Ordering::Relaxed),
+            freed_bytes: self.freed_bytes(),
             reallocations: self.reallocations.load(Ordering::Relaxed),
         }
     }
@@ -251,7 +277,8 @@ impl Slot {
 
     /// Adds this slot's size classes to `classes`.
     pub(crate) fn add_classes(&self, classes: &mut [SizeClass; CLASSES]) {
-        for ((class, allocations), frees) in classes.iter_mut().zip(&self.allocations).zip(&self.frees) {
+        for (index, (allocations, frees)) in self.allocations.iter().zip(&self.frees).enumerate() {
+            let Some(class) = classes.get_mut(index.saturating_sub(1)) else { continue };
             class.allocations = class.allocations.wrapping_add(allocations.load(Ordering::Relaxed));
             class.frees = class.frees.wrapping_add(frees.load(Ordering::Relaxed));
         }
@@ -302,9 +329,11 @@ impl Slot {
         self.publish_freed_bytes.store(totals.freed_bytes.saturating_add(PUBLISH_STEP), Ordering::Relaxed);
         // The agent's slots never leave the fast path; the program's take the slow path at their first event, which
         // joins a session under way.
-        let stop = if self.is_agents() { u64::MAX } else { 0 };
-        self.stop_bytes.store(stop, Ordering::Relaxed);
-        self.stop_freed_bytes.store(stop, Ordering::Relaxed);
+        let stop = if self.is_agents() { -ALWAYS - 1 } else { ALWAYS };
+        self.joined.store(0, Ordering::Relaxed);
+        self.bytes.set_left(stop);
+        self.freed_bytes.set_left(stop);
+        self.watched.store(stop, Ordering::Relaxed);
         // Work of the agent's on a program's thread opens a slot each time: it must not use ids up.
         let thread = if self.is_agents() { 0 } else { NEXT_THREAD.fetch_add(1, Ordering::Relaxed) };
         self.thread.store(thread, Ordering::Release);
@@ -328,7 +357,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Slot> {
 /// The slot of all threads that found no other. It never records; its counters are added to atomically.
 pub(crate) fn overflow() -> &'static Slot {
     // SAFETY: a slot is valid as zeros (`Zeroed`), and a `Sync` static is never moved or written as a whole.
-    static OVERFLOW: std::mem::MaybeUninit<Slot> = std::mem::MaybeUninit::zeroed();
+    static OVERFLOW: MaybeUninit<Slot> = MaybeUninit::zeroed();
     // SAFETY: as above.
     unsafe { OVERFLOW.assume_init_ref() }
 }
@@ -390,6 +419,24 @@ fn add_slab(entry: &AtomicPtr<Slot>) -> Option<()> {
     Some(())
 }
 
+/// Makes every thread of the program take the slow path at its next event, to join `session`. Its recorder is in place
+/// and all threads have passed a barrier since.
+///
+/// A thread may just be between the load and the store of its subtraction and so overwrite a stop. After a barrier it
+/// no longer is; whoever is neither stopped nor has joined by then is told again.
+pub(crate) fn stop_all(session: u32) {
+    let missed = |slot: &&Slot| {
+        slot.is_used() && !slot.is_agents() && slot.joined.load(Ordering::Acquire) != session && !slot.is_stopped()
+    };
+    all().filter(|slot| !slot.is_agents()).for_each(Slot::stop);
+    loop {
+        crate::sys::barrier_on_all_threads();
+        if all().filter(missed).inspect(|slot| slot.stop()).count() == 0 {
+            return;
+        }
+    }
+}
+
 /// In a forked child: the other threads are not here, and what their hooks were at will never end.
 pub(crate) fn forget_other_threads() {
     let own = current();
@@ -411,65 +458,4 @@ pub(crate) fn mapped_bytes() -> u64 {
 /// Threads of the program that hold a slot.
 pub(crate) fn threads_in_use() -> u32 {
     IN_USE.load(Ordering::Relaxed)
-}
-
-/// The process's peak since it started, as an interval that holds the truth: every thread publishes its live total at
-/// least every [`PUBLISH_STEP`] allocated and freed, so the true live total is never further than that times the
-/// threads from the published one.
-pub(crate) fn peak() -> plimsoll_format::PeakInterval {
-    let published = PEAK.load(Ordering::Relaxed).max(0) as u64;
-    let slack = u64::from(MOST_USED.load(Ordering::Relaxed)) * PUBLISH_STEP;
-    plimsoll_format::PeakInterval {
-        low_bytes: published.saturating_sub(slack),
-        high_bytes: published.saturating_add(slack),
-        ticks: PEAK_TICKS.load(Ordering::Relaxed),
-    }
-}
-
-/// Sums over all slots, the program's and the agent's.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Sums {
-    pub(crate) program: Totals,
-    pub(crate) agent: Totals,
-}
-
-fn add_totals(sum: &mut Totals, other: Totals) {
-    sum.allocations = sum.allocations.wrapping_add(other.allocations);
-    sum.bytes = sum.bytes.wrapping_add(other.bytes);
-    sum.frees = sum.frees.wrapping_add(other.frees);
-    sum.freed_bytes = sum.freed_bytes.wrapping_add(other.freed_bytes);
-    sum.reallocations = sum.reallocations.wrapping_add(other.reallocations);
-}
-
-/// Reads all counters once. While other threads run this is no snapshot; see [`collect_twice`].
-pub(crate) fn sums() -> Sums {
-    let mut sums = Sums::default();
-    for slot in all() {
-        let sum = if slot.is_agents() { &mut sums.agent } else { &mut sums.program };
-        add_totals(sum, slot.totals());
-    }
-    sums
-}
-
-/// Reads all counters twice. As each only grows, two equal readings are a true snapshot; otherwise each true total at
-/// the moment between them lies between the two. Tries a few times for an equal pair.
-pub(crate) fn collect_twice() -> (Sums, Sums) {
-    let mut first = sums();
-    for _ in 0..4 {
-        let second = sums();
-        if first.program == second.program {
-            return (first, second);
-        }
-        first = second;
-    }
-    (first, sums())
-}
-
-/// Counts per size class over the program's slots.
-pub(crate) fn classes() -> [SizeClass; CLASSES] {
-    let mut classes = [SizeClass::default(); CLASSES];
-    for slot in all().filter(|slot| !slot.is_agents()) {
-        slot.add_classes(&mut classes);
-    }
-    classes
 }

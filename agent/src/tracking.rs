@@ -72,6 +72,8 @@ impl AllocationTracker for Tracker {
         _source: AllocationGroupId,
         _current: AllocationGroupId,
     ) {
-        hook::freeing(address as *mut u8, object_size);
+        if hook::freeing(address as *mut u8, object_size) {
+            hook::free_due(address as *mut u8, object_size);
+        }
     }
 }
