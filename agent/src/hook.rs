@@ -129,14 +129,16 @@ fn slow_alloc(slot: &Slot, address: usize, size: usize, kind: EventKind) {
 
 #[inline(always)]
 fn slow_free(slot: &Slot, address: usize, size: usize) {
-    let entered = enter(slot, |slot| {
+    let free = |slot: &Slot| {
         if slot.freed_enough_to_publish() {
             slot.publish();
         }
         if let Some(recorder) = recorder::current() {
             recorder.free(slot, address, size, EventKind::Free);
         }
-    });
+    };
+    // The free of a sample, or of what only looks like one, changes nothing about what is due next.
+    let entered = enter_if(slot.sees_every_free(), slot, free);
     if !entered {
         let sampled = filter::may_be_sampled(address);
         nested(sampled, |recorder| recorder.losses.free(LossCause::Reentered, size as u64));
@@ -164,6 +166,12 @@ fn retire(address: usize, size: usize) -> Option<Retired> {
 /// What may change `errno` on the way keeps it itself: it is rare, and asking for it twice in every event is not cheap.
 #[inline(always)]
 fn enter(slot: &Slot, work: impl FnOnce(&Slot)) -> bool {
+    enter_if(true, slot, work)
+}
+
+/// As [`enter`], but sets when the slow path is due next only if it was due now.
+#[inline(always)]
+fn enter_if(due: bool, slot: &Slot, work: impl FnOnce(&Slot)) -> bool {
     if slot.busy.load(Ordering::Relaxed) {
         return false;
     }
@@ -172,7 +180,7 @@ fn enter(slot: &Slot, work: impl FnOnce(&Slot)) -> bool {
     std::sync::atomic::compiler_fence(Ordering::SeqCst);
     work(slot);
     let recorder = recorder::current();
-    if !slot.stays_stopped(recorder) {
+    if due && !slot.stays_stopped(recorder) {
         slot.set_stops(recorder);
     }
     std::sync::atomic::compiler_fence(Ordering::SeqCst);

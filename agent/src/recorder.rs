@@ -296,9 +296,7 @@ impl Recorder {
     #[inline(always)]
     fn stack(&self, slot: &Slot, size: u64, registers: Registers) -> u32 {
         let stack = slot.stack();
-        if self.mode == Mode::Exact
-            && let Some(found) = self.unwinders.find((self.session, &slot.walk), registers, &stack, &self.stacks)
-        {
+        if let Some(found) = self.unwinders.find((self.session, &slot.walk), registers, &stack, &self.stacks) {
             if found.is_cut {
                 self.losses.alloc(LossCause::StackTableFull, size);
             } else if self.unwinders.checks() {

@@ -105,7 +105,7 @@ pub(crate) struct Unwinders {
     contexts: Arena<Context>,
     next: AtomicUsize,
     portable: [AtomicU64; 3],
-    /// Exact sessions only.
+    /// On CPUs whose unwind rules have the simple forms of `rules.rs`.
     threads: Option<ThreadWalks>,
     /// Debug mode: every stack from a last walk is compared with a whole walk.
     checks: bool,
@@ -120,7 +120,7 @@ impl Unwinders {
             // SAFETY: nobody else knows the contexts yet.
             unsafe { (*context.cfi.get()).write(Cfi::new(modules)) };
         }
-        let threads = if exact && cfg!(target_arch = "x86_64") { Some(ThreadWalks::map()?) } else { None };
+        let threads = if cfg!(target_arch = "x86_64") { Some(ThreadWalks::map(exact)?) } else { None };
         Some(Unwinders {
             method,
             contexts,
@@ -145,7 +145,7 @@ impl Unwinders {
         self.threads.iter().for_each(ThreadWalks::next_generation);
     }
 
-    /// Exact mode: the tree's node of the calling thread's stack, from its last walk and what is new. `None` when this
+    /// The tree's node of the calling thread's stack, from its last walk and what is new. `None` when this
     /// thread or this stack cannot be treated so: then [`Unwinders::walk`].
     #[inline]
     pub(crate) fn find(

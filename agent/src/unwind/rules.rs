@@ -11,8 +11,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::arena::Arena;
 
-/// Rules that the table holds: 1 MiB.
-const ENTRIES: usize = 64 << 10;
+/// Rules that the table of an exact session holds, and that of a sampled one: 1 MiB and 64 KiB.
+pub(super) const EXACT_RULES: usize = 64 << 10;
+pub(super) const SAMPLED_RULES: usize = 4 << 10;
 /// Entries of one cache line, among which an address may be.
 const WAYS: usize = 4;
 
@@ -123,12 +124,14 @@ impl Rule {
 pub(super) struct RuleTable {
     /// Pairs of a mark, which is the key mixed with the rule, and the rule: a pair torn by two writers fits no key.
     words: Arena<AtomicU64>,
+    /// Shift that leaves as many bits of a hash as number a line.
+    shift: u32,
 }
 
 impl RuleTable {
-    /// An empty table, `None` when the system has no memory for it.
-    pub(super) fn map() -> Option<RuleTable> {
-        Some(RuleTable { words: Arena::map(ENTRIES * 2)? })
+    /// An empty table for so many rules (a power of two), `None` when the system has no memory for it.
+    pub(super) fn map(rules: usize) -> Option<RuleTable> {
+        Some(RuleTable { words: Arena::map(rules * 2)?, shift: u64::BITS - (rules / WAYS).ilog2() })
     }
 
     /// The rule for `address`, if it was learnt in this generation of the module list.
@@ -159,7 +162,7 @@ impl RuleTable {
 
     #[inline(always)]
     fn line(&self, address: u64) -> Option<&[AtomicU64; WAYS * 2]> {
-        let line = address.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (64 - (ENTRIES / WAYS).ilog2());
+        let line = address.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> self.shift;
         let (lines, _) = self.words.as_chunks::<{ WAYS * 2 }>();
         lines.get(line as usize)
     }
@@ -218,7 +221,7 @@ mod tests {
 
     #[test]
     fn remembers_rules_of_one_generation() {
-        let table = RuleTable::map().expect("memory");
+        let table = RuleTable::map(EXACT_RULES).expect("memory");
         let rule = |number: u64| Rule::StackPointer { advance: number as u32 * 8, saved: Some(16) };
         (1..1000).for_each(|number| table.put(0x5555_0000_0000 + number * 5, 3, rule(number)));
         let kept =

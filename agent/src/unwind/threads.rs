@@ -1,6 +1,7 @@
-//! The walks of an exact session: each thread keeps its last one and walks new frames only.
+//! The last walks of a session, from which the next ones go on. In exact mode each thread keeps its own; in sampled mode a
+//! few are shared, and whoever takes one that another thread has left begins anew, as its stack ends elsewhere.
 //!
-//! When more threads record than there is room for, or a stack has a frame without a simple rule, or is deeper than
+//! When more threads record than there is room for, when all shared ones are taken, or a stack has a frame without a simple rule, or is deeper than
 //! [`MAX_FRAMES`](super::MAX_FRAMES): nothing is found, and the caller walks the whole stack by a context.
 
 use std::cell::{Cell, UnsafeCell};
@@ -10,13 +11,15 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use plimsoll_format::{StackNode, UnwindQuality};
 
 use super::last_walk::{Found, Ground, LastWalk};
-use super::rules::{Rule, RuleTable, State};
+use super::rules::{EXACT_RULES, Rule, RuleTable, SAMPLED_RULES, State};
 use super::{Outcome, Registers, bump};
 use crate::arena::{Arena, Zeroed};
 use crate::stack_table::StackTable;
 
 /// Threads that keep their last walk: as many as may hold chunks. 7 MiB, touched as deep as stacks are.
 const THREADS: usize = 128;
+/// Walks that a sampled session shares.
+const SHARED: usize = 4;
 
 /// Which place a thread has; lives in its slot.
 #[derive(Default)]
@@ -42,18 +45,32 @@ unsafe impl Sync for Place {}
 // SAFETY: as above.
 unsafe impl Send for Place {}
 
+impl Place {
+    fn claim(&self) -> bool {
+        self.claimed.load(Ordering::Relaxed) == 0
+            && self.claimed.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    }
+}
+
 /// See the module's description.
 pub(super) struct ThreadWalks {
     places: Arena<Place>,
     rules: RuleTable,
     /// Generation of the module list: rules and walks of another one are void.
     generation: AtomicU32,
+    is_shared: bool,
 }
 
 impl ThreadWalks {
     /// Room for all, `None` when the system has no memory for it.
-    pub(super) fn map() -> Option<ThreadWalks> {
-        Some(ThreadWalks { places: Arena::map(THREADS)?, rules: RuleTable::map()?, generation: AtomicU32::new(1) })
+    pub(super) fn map(exact: bool) -> Option<ThreadWalks> {
+        let (places, rules) = if exact { (THREADS, EXACT_RULES) } else { (SHARED, SAMPLED_RULES) };
+        Some(ThreadWalks {
+            places: Arena::map(places)?,
+            rules: RuleTable::map(rules)?,
+            generation: AtomicU32::new(1),
+            is_shared: !exact,
+        })
     }
 
     /// The module list has changed.
@@ -71,7 +88,36 @@ impl ThreadWalks {
         stacks: &StackTable,
         learn: impl Fn(u64) -> Option<Rule>,
     ) -> Option<Found> {
-        let place = self.place(session, cursor)?;
+        if self.is_shared {
+            return self.find_shared(registers, stack, stacks, learn);
+        }
+        self.find_at(self.place(session, cursor)?, registers, stack, stacks, learn)
+    }
+
+    #[inline(never)]
+    fn find_shared(
+        &self,
+        registers: Registers,
+        stack: &Range<usize>,
+        stacks: &StackTable,
+        learn: impl Fn(u64) -> Option<Rule>,
+    ) -> Option<Found> {
+        let place = self.places.iter().find(|place| place.claim())?;
+        let found = self.find_at(place, registers, stack, stacks, learn);
+        place.claimed.store(0, Ordering::Release);
+        found
+    }
+
+    /// The caller holds the claim of `place`.
+    #[inline(always)]
+    fn find_at(
+        &self,
+        place: &Place,
+        registers: Registers,
+        stack: &Range<usize>,
+        stacks: &StackTable,
+        learn: impl Fn(u64) -> Option<Rule>,
+    ) -> Option<Found> {
         let generation = self.generation.load(Ordering::Acquire) as u16;
         let start = State {
             address: registers.program_counter as u64,
@@ -79,7 +125,8 @@ impl ThreadWalks {
             frame_pointer: registers.frame_pointer as u64,
         };
         let mut ground = OwnStack { rules: &self.rules, generation, end: stack.end as u64, stacks, learn };
-        // SAFETY: the place is claimed by the calling thread (its slot is busy, and the cursor is its own).
+        // SAFETY: the place is claimed by the calling thread, for this walk or (its slot is busy, and the cursor is its
+        // own) for as long as it lives.
         let walk = unsafe { &mut *place.walk.get() };
         let found = walk.find(&start, generation, &mut ground)?;
         bump(&place.walks);
@@ -100,9 +147,7 @@ impl ThreadWalks {
     #[cold]
     fn claim(&self, session: u32, cursor: &WalkCursor) {
         cursor.session.set(session);
-        let is_free =
-            |place: &Place| place.claimed.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok();
-        let place = self.places.iter().position(is_free);
+        let place = self.places.iter().position(Place::claim);
         cursor.place.set(place.map_or(0, |place| place as u32 + 1));
         if let Some(place) = place.and_then(|place| self.places.get(place)) {
             // SAFETY: just claimed by the calling thread.
