@@ -79,7 +79,7 @@ mod watcher;
 mod writer;
 
 pub use allocator::Allocator;
-pub use config::Unwinder;
+pub use config::{Compression, Unwinder};
 pub use error::Error;
 pub use session::{Builder, Session, Summary};
 pub use stats::{SizeClass, Stats, stats, thread_stats};

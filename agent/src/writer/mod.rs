@@ -22,6 +22,7 @@ use plimsoll_format::{
 
 use crate::chunk::{ChunkReader, Part, first_state};
 use crate::clock;
+use crate::config::{Compression, Config};
 use crate::live_table::THIN_AT;
 use crate::memory::MemoryReader;
 use crate::recorder::Recorder;
@@ -108,13 +109,18 @@ impl Writer {
         shared: Arc<Shared>,
         header: Header,
         output: Output,
-        tick: Duration,
+        config: &Config,
     ) -> Writer {
+        let mut blocks = BlockWriter::new(header.session);
+        if config.compression == Compression::Zstd {
+            // Without memory for it blocks stay plain, which readers take as well.
+            blocks.compress_with_zstd();
+        }
         let is_bounded_exact = header.mode == Mode::Exact && output.is_bounded();
         let mut writer = Writer {
             recorder,
             shared,
-            blocks: BlockWriter::new(header.session),
+            blocks,
             header,
             output,
             buffer: Vec::new(),
@@ -123,7 +129,7 @@ impl Writer {
             chunk_states: Vec::new(),
             memory: MemoryReader::open(),
             balance: is_bounded_exact.then(Balance::default),
-            tick,
+            tick: config.tick,
             next_tick_ns: clock::monotonic_ns(),
             losses_from: clock::now(),
             last_error: 0,
@@ -338,7 +344,7 @@ impl Writer {
     fn agent_cost(&self) -> AgentCost {
         let (sums, _) = slot::collect_twice();
         AgentCost {
-            mapped_bytes: self.recorder.touched_bytes() + slot::mapped_bytes(),
+            mapped_bytes: self.recorder.touched_bytes() + slot::mapped_bytes() + self.blocks.compressor_bytes() as u64,
             heap_bytes: sums.agent.live_bytes().max(0) as u64,
             cpu_ns: sys::cpu_time(libc::CLOCK_THREAD_CPUTIME_ID),
         }

@@ -1,6 +1,8 @@
 //! A second, plain reader of blocks and packed events, written from `FORMAT.md` alone. It reads only captures that
 //! are whole; what to do with damage is the crate's business.
 
+use std::io::Read;
+
 use plimsoll_format::{Event, EventKind};
 
 use crate::schema::{Schema, Value, unzigzag, varint};
@@ -32,12 +34,14 @@ pub(crate) fn read_capture(file: &[u8]) -> Vec<PlainBlock> {
 }
 
 fn read_block(schema: &Schema, block: &[u8]) -> PlainBlock {
-    let (header, mut payload) = block.split_at(40);
+    let (header, stored) = block.split_at(40);
     assert_eq!(header[..4], [0xf5, 0x50, 0x4c, 0xb1], "magic");
-    assert_eq!((header[4], header[5] & !1, number(&header[6..8]), number(&header[32..36])), (0, 0, 0, 0));
-    assert_eq!(number(&header[12..16]), number(&header[8..12]), "no codec, one length");
-    let checked = [&header[4..36], payload].concat();
+    assert_eq!((header[5] & !1, number(&header[6..8]), number(&header[32..36])), (0, 0, 0));
+    let checked = [&header[4..36], stored].concat();
     assert_eq!(number(&header[36..40]), u64::from(crc32(&checked)), "CRC of the block");
+    let content = decompress(header[4], stored);
+    assert_eq!(number(&header[12..16]), content.len() as u64, "bytes after decompression");
+    let mut payload = content.as_slice();
     let mut records = Vec::new();
     while !payload.is_empty() {
         let length = varint(&mut payload).expect("a record's length") as usize;
@@ -51,6 +55,20 @@ fn read_block(schema: &Schema, block: &[u8]) -> PlainBlock {
         session: number(&header[16..24]),
         sequence: number(&header[24..32]),
         records,
+    }
+}
+
+/// The content of a payload, by a decoder that shares no code with the one of the crate.
+fn decompress(codec: u8, stored: &[u8]) -> Vec<u8> {
+    match codec {
+        0 => stored.to_vec(),
+        1 => {
+            let mut content = Vec::new();
+            let mut frame = ruzstd::decoding::StreamingDecoder::new(stored).expect("a zstd frame");
+            frame.read_to_end(&mut content).expect("its content");
+            content
+        }
+        other => panic!("codec {other}"),
     }
 }
 
