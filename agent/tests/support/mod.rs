@@ -107,7 +107,7 @@ pub fn read(path: &Path) -> Capture {
     let mut capture = Capture::default();
     while let Some(item) = reader.next_item() {
         let Item::Block(block) = item else { panic!("damage: {item:?}") };
-        for record in block.records() {
+        for record in block.try_records().expect("a readable block") {
             match record.expect("a known record") {
                 Record::Header(header) => capture.headers.push(header),
                 Record::Events(events) => {
