@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use crate::codec::{Codec, UnreadableBlock, decompress};
-use crate::record::Record;
+use crate::columns::{self, Sorted};
+use crate::record::{Events, Record};
 use crate::wire;
 use crate::zstd::Compressor;
 
@@ -111,12 +112,22 @@ pub struct BlockWriter {
     payload: Vec<u8>,
     record: Vec<u8>,
     compressor: Option<Compressor>,
+    /// Where columns of events begin and end in the payload.
+    cuts: Vec<usize>,
 }
 
 impl BlockWriter {
     /// A writer whose blocks belong to `session`, starting at sequence 0.
     pub fn new(session: u64) -> BlockWriter {
-        BlockWriter { session, sequence: 0, keyframe: false, payload: Vec::new(), record: Vec::new(), compressor: None }
+        BlockWriter {
+            session,
+            sequence: 0,
+            keyframe: false,
+            payload: Vec::new(),
+            record: Vec::new(),
+            compressor: None,
+            cuts: Vec::new(),
+        }
     }
 
     /// Compresses blocks from here on with zstd at level 1, where that makes them smaller. False, and they stay plain,
@@ -135,13 +146,35 @@ impl BlockWriter {
     /// alone is refused with `false`; callers split long lists.
     pub fn push(&mut self, record: &Record) -> bool {
         self.record.clear();
-        wire::encode(record, &mut self.record);
+        let columns = self.sorted(record);
+        match &columns {
+            Some((sorted, _)) => wire::encode(sorted, &mut self.record),
+            None => wire::encode(record, &mut self.record),
+        }
         if self.payload.len() + self.record.len() + 9 > MAX_BLOCK_BYTES {
             return false;
         }
         wire::encode(&(self.record.len() as u64), &mut self.payload);
         self.payload.extend_from_slice(&self.record);
+        if let Some((_, lengths)) = columns {
+            let mut at = self.payload.len() - lengths.iter().sum::<usize>();
+            for length in lengths {
+                self.cuts.push(at);
+                at += length;
+            }
+            self.cuts.push(at);
+        }
         true
+    }
+
+    /// Events that will be compressed, in columns, and the lengths of these, which end the record.
+    fn sorted(&self, record: &Record) -> Option<(Record, [usize; columns::COLUMNS])> {
+        let Record::Events(events) = record else { return None };
+        if self.compressor.is_none() || events.packing != 1 {
+            return None;
+        }
+        let Sorted { packed, lengths } = columns::sort(&events.packed, events.count)?;
+        Some((Record::Events(Events { packing: columns::PACKING, packed, ..*events }), lengths))
     }
 
     /// Marks the block under way as the start of a keyframe.
@@ -159,10 +192,11 @@ impl BlockWriter {
         if self.payload.is_empty() {
             return;
         }
-        let (codec, stored) = match self.compressor.as_mut().and_then(|compressor| compressor.compress(&self.payload)) {
-            Some(compressed) => (Codec::Zstd, compressed),
-            None => (Codec::None, self.payload.as_slice()),
-        };
+        let (codec, stored) =
+            match self.compressor.as_mut().and_then(|compressor| compressor.compress(&self.payload, &self.cuts)) {
+                Some(compressed) => (Codec::Zstd, compressed),
+                None => (Codec::None, self.payload.as_slice()),
+            };
         let header = BlockHeader {
             codec,
             keyframe: std::mem::take(&mut self.keyframe),
@@ -174,6 +208,7 @@ impl BlockWriter {
         out.extend_from_slice(&header.bytes(stored));
         out.extend_from_slice(stored);
         self.payload.clear();
+        self.cuts.clear();
         self.sequence += 1;
     }
 
@@ -256,7 +291,21 @@ fn split_record(bytes: &[u8]) -> (Result<Record, UnknownRecord>, &[u8]) {
     };
     let rest = &bytes[used + body.len()..];
     match wire::decode::<Record>(body) {
-        Ok(record) => (Ok(record), rest),
+        Ok(mut record) => {
+            unsort(&mut record);
+            (Ok(record), rest)
+        }
         Err(error) => (Err(UnknownRecord { bytes: body.len(), error }), rest),
+    }
+}
+
+/// Gives events in columns back as they were before. Those that are not as written stay, with a packing that readers of
+/// events do not know.
+fn unsort(record: &mut Record) {
+    if let Record::Events(events) = record
+        && events.packing == columns::PACKING
+        && let Some(packed) = columns::unsort(&events.packed, events.count)
+    {
+        (events.packing, events.packed) = (1, packed);
     }
 }

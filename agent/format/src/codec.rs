@@ -18,7 +18,7 @@ pub const MAX_EXPANSION: usize = 64;
 pub enum Codec {
     /// Not compressed.
     None,
-    /// One zstd frame.
+    /// Frames of zstd, one after the other.
     Zstd,
     /// A codec this version does not know; the block is kept by length and reported as unread.
     Unknown(u8),

@@ -23,6 +23,7 @@
 
 mod block;
 mod codec;
+mod columns;
 mod event;
 mod memory;
 mod read;

@@ -1,4 +1,4 @@
-//! Codec 1: the payload as one frame of zstd.
+//! Codec 1: the payload as frames of zstd.
 
 use zstd_safe::{CCtx, compress_bound, get_error_name};
 
@@ -7,6 +7,9 @@ use crate::codec::{MAX_EXPANSION, UnreadableBlock};
 /// Packed events leave little to an encoder that searches longer: level 3 gains some per cent for three times the
 /// time.
 const LEVEL: i32 = 1;
+
+/// Bytes that are worth a frame: its header and the code's description take some dozen.
+const LEAST_FRAME: usize = 512;
 
 /// One context and one buffer, used for every block.
 pub(crate) struct Compressor {
@@ -26,14 +29,24 @@ impl Compressor {
         Some(Compressor { context: CCtx::try_create()?, stored: Vec::new() })
     }
 
-    /// The payload compressed; `None` when it is to be stored plain, as it does not shrink, or shrinks by more than
-    /// readers accept.
-    pub(crate) fn compress(&mut self, raw: &[u8]) -> Option<&[u8]> {
-        self.stored.clear();
-        self.stored.reserve(compress_bound(raw.len()));
-        self.context.compress(&mut self.stored, raw, LEVEL).ok()?;
-        let is_fit = self.stored.len() < raw.len() && self.stored.len().saturating_mul(MAX_EXPANSION) >= raw.len();
-        is_fit.then_some(self.stored.as_slice())
+    /// The payload compressed, cut into frames at `cuts`, as each kind of data deserves a code of its own. `None` when it is
+    /// to be stored plain, as it does not shrink, or shrinks by more than readers accept.
+    pub(crate) fn compress(&mut self, raw: &[u8], cuts: &[usize]) -> Option<&[u8]> {
+        let (mut stored, mut from) = (0, 0);
+        for to in cuts.iter().copied().chain([raw.len()]) {
+            if to == from || (to < from + LEAST_FRAME && to < raw.len()) {
+                continue;
+            }
+            let part = raw.get(from..to)?;
+            let room = stored + compress_bound(part.len());
+            if self.stored.len() < room {
+                self.stored.resize(room, 0);
+            }
+            stored += self.context.compress(self.stored.get_mut(stored..)?, part, LEVEL).ok()?;
+            from = to;
+        }
+        let is_fit = stored < raw.len() && stored.saturating_mul(MAX_EXPANSION) >= raw.len();
+        self.stored.get(..stored).filter(|_| is_fit)
     }
 
     /// Memory of the context, which zstd takes from the C library.

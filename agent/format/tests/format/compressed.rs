@@ -115,6 +115,42 @@ fn sizes_that_lie_are_refused() {
     assert!(block(1, &[frame, &[0]].concat(), raw_bytes).try_records().is_err());
 }
 
+/// `Events` as written with packing 2: what the crate makes of it.
+fn columns(packed: &[u8], count: u32) -> Events {
+    let mut writer = BlockWriter::new(samples::SESSION);
+    let events = Events { packing: 2, state: PackState::default(), count, packed: packed.to_vec() };
+    assert!(writer.push(&Record::Events(events)));
+    let mut bytes = Vec::new();
+    writer.finish(&mut bytes);
+    let Some(Record::Events(events)) = records(&read(&bytes)).pop() else { panic!("events were written") };
+    events
+}
+
+/// Section 6, by hand: tag 7, an allocation (ticks 5, address 6, size 300 = ac 02, stack 8), its free (9, 1).
+#[test]
+fn columns_are_as_described_and_lies_in_them_are_refused() {
+    let rows = [8, 7, 0, 5, 6, 0xac, 2, 8, 1, 9, 1];
+    let sorted = [4, 2, 2, 2, 8, 7, 0, 1, 5, 9, 6, 1, 0xac, 2, 8];
+    let read = columns(&sorted, 2);
+    assert_eq!((read.packing, &read.packed[..]), (1, &rows[..]));
+    for count in [0, 1, 3, u32::MAX] {
+        assert_eq!(columns(&sorted, count).packing, 2, "{count} events");
+    }
+    for length in 0..sorted.len() {
+        assert_eq!(columns(&sorted[..length], 2).packing, 2, "cut to {length}");
+    }
+    let longer = [&sorted[..], &[1]].concat();
+    assert_eq!(columns(&longer, 2).packing, 2, "a number too many");
+    for (at, lie) in [(0, 3), (0, 5), (1, 1), (3, 13), (0, 0xff), (4, 5), (7, 20)] {
+        let mut lies = sorted;
+        lies[at] = lie;
+        let read = columns(&lies, 2);
+        assert_eq!((read.packing, &read.packed[..]), (2, &lies[..]), "{lie} at {at}");
+    }
+    let huge = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f, 0, 0, 0];
+    assert_eq!(columns(&huge, 0).packing, 2);
+}
+
 /// A frame that expands 20,000 times: refused by what it claims, and by its cap when it claims less.
 #[test]
 fn bombs_are_refused_before_they_go_off() {
@@ -156,6 +192,14 @@ fn frames_cut_or_hurt_inside_a_valid_crc_are_survived() {
 }
 
 proptest! {
+    /// What comes out of a compressed block is what went in, whether or not it is as written.
+    #[test]
+    fn events_of_any_bytes_come_back(packed in prop::collection::vec(prop_oneof![0u8..11, any::<u8>()], 0..40), count in 0u32..20) {
+        let events = Events { packing: 1, state: PackState::default(), count, packed };
+        let read = records(&read(&written(&[Record::Events(events.clone())])));
+        prop_assert_eq!(&read, &[Record::Events(events)]);
+    }
+
     #[test]
     fn any_bytes_for_a_frame_are_survived(mut payload in prop::collection::vec(any::<u8>(), 0..300), raw_bytes in 0usize..20_000, magic: bool) {
         if magic {

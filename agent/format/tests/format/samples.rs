@@ -186,7 +186,8 @@ fn segment() -> Capture {
 pub(crate) fn compressed() -> Capture {
     let pairs = (0..100u64).flat_map(|pair| {
         let (ticks, address) = (1_010 + 300 * pair + pair % 7, 0x5500_0000_1000 + 64 * (pair % 5));
-        [alloc(ticks, address, 24 + pair % 3, 2), free(ticks + 120, address)]
+        let tag = u32::from(pair > 50);
+        [Event { tag, ..alloc(ticks, address, 24 + pair % 3, 2) }, Event { tag, ..free(ticks + 120, address) }]
     });
     let (events, _) = pack(PackState::default(), &pairs.collect::<Vec<_>>());
     let blocks = vec![
