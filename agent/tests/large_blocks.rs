@@ -33,7 +33,6 @@ fn zeroed() {
     let grown = memory("status", "VmRSS") - before;
     println!("\ngrown={grown} pages={}", resident_pages(&block));
     assert!(block.iter().step_by(4096).all(|byte| *byte == 0));
-    println!("\ntouched={}", memory("status", "VmRSS") - before);
 }
 
 #[test]
@@ -71,10 +70,11 @@ fn a_growing_block_is_moved_no_more_often_and_never_copied() {
     let bare = measure("growth", "bare");
     // 512 MiB of content; a copy of the whole would need as much again.
     assert!(bare["peak"] < 640 * MIB, "{bare:?}");
-    for way in &WAYS[1..] {
+    for way in WAYS {
         let numbers = measure("growth", way);
-        // Whether the pages behind a block are free depends on what else is mapped: a few moves more or less.
-        assert!((numbers["moved"] - bare["moved"]).abs() <= 16, "{way}: {numbers:?}, bare {bare:?}");
+        // Whether the addresses behind a block are free depends on where the system maps: the bare allocator moved
+        // between 10 and 40 times in 512 in its runs. An allocator that copies moves every time.
+        assert!(numbers["moved"] <= 64, "{way}: {numbers:?}, bare {bare:?}");
         assert!(numbers["peak"] <= bare["peak"] + 16 * MIB, "{way}: {numbers:?}, bare {bare:?}");
     }
 }
