@@ -5,7 +5,7 @@ mod support;
 use std::hint::black_box;
 use std::sync::Barrier;
 
-use support::{Switched, measure, memory, start};
+use support::{Switched, measure, memory, read, start};
 
 #[global_allocator]
 static ALLOC: Switched = Switched::new();
@@ -27,17 +27,16 @@ fn churn(pairs: u64, seed: u64) -> Vec<Option<Vec<u8>>> {
     slots
 }
 
-/// One of two callers at each step, as the bits of `path` say, so that every path is a stack of its own.
+/// One of two calls at each step, as the bits of `path` say, so that every path is a stack of its own.
 #[inline(never)]
-fn branch(path: u64, depth: u32) {
+fn branch(path: u64, depth: u32) -> u64 {
     if depth == 0 {
         drop(black_box(vec![1u8; 64]));
+        path
     } else if path & 1 == 0 {
-        branch(path >> 1, depth - 1);
-        black_box(depth);
+        black_box(branch(path >> 1, depth - 1)) + 1
     } else {
-        branch(path >> 1, depth - 1);
-        black_box(path);
+        black_box(branch(path >> 1, depth - 1)) * 3
     }
 }
 
@@ -58,10 +57,14 @@ fn on_all_threads(work: impl Fn(u64) -> Vec<Option<Vec<u8>>> + Sync) {
         done.wait();
         // Two ticks: what the writer does at one of them is done.
         std::thread::sleep(std::time::Duration::from_millis(2200));
-        println!("\nanonymous={}", memory("smaps_rollup", "Anonymous"));
+        println!("\nanonymous={} peak={}", memory("smaps_rollup", "Anonymous"), memory("status", "VmHWM"));
         measured.wait();
     });
-    drop(session);
+    if let Some((session, directory)) = session {
+        session.finish().expect("written");
+        let capture = read(&directory.path().join("run.plim"));
+        println!("\nnodes={}", capture.counters.last().expect("counters").stack_nodes);
+    }
 }
 
 #[test]
@@ -74,7 +77,7 @@ fn threads() {
 #[ignore = "run by the other tests"]
 fn stacks() {
     on_all_threads(|thread| {
-        (0..1 << 13).for_each(|path| branch(thread | path << 4, 17));
+        (0..1 << 13).for_each(|path| drop(black_box(branch(thread | path << 4, 17))));
         churn(20_000, thread)
     });
 }
@@ -127,7 +130,10 @@ fn a_sampled_session_on_a_large_heap_costs_a_hundredth_and_2_mib() {
 /// is full; what the C library keeps of freed memory, and threads' stacks, come on top.
 #[test]
 fn an_exact_session_stays_below_its_cap() {
-    let added = anonymous("stacks", "exact") - anonymous("stacks", "idle");
-    println!("exact, 16 threads, 131,072 stacks: {added} bytes more than idle");
+    let (exact, idle) = (measure("stacks", "exact"), measure("stacks", "idle"));
+    let added = exact["peak"] - idle["peak"];
+    println!("exact, 16 threads, {} nodes: {added} bytes more than idle at their peaks", exact["nodes"]);
+    // 2^17 paths of 17 calls share their outer parts: 2^18 nodes and a few for what lies outside and inside.
+    assert!(exact["nodes"] > 1 << 18, "{exact:?}");
     assert!(added < 64 * MIB, "{added}");
 }
