@@ -36,7 +36,8 @@ fn branch(path: u64, depth: u32) -> u64 {
     } else if path & 1 == 0 {
         black_box(branch(path >> 1, depth - 1)) + 1
     } else {
-        black_box(branch(path >> 1, depth - 1)) * 3
+        // Other arguments, or the compiler makes one call of the two.
+        black_box(branch(black_box(path >> 1), black_box(depth - 1))) * 3
     }
 }
 
