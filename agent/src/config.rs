@@ -43,6 +43,29 @@ impl fmt::Display for Unwinder {
     }
 }
 
+/// How the capture is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Compression {
+    /// Not at all. The default without the crate's feature `zstd`.
+    None,
+    /// With zstd at level 1, on the writer thread. Needs the crate's feature `zstd`, and is the default with it.
+    Zstd,
+}
+
+impl Default for Compression {
+    fn default() -> Compression {
+        if cfg!(feature = "zstd") { Compression::Zstd } else { Compression::None }
+    }
+}
+
+impl Compression {
+    /// Whether this build can do it.
+    pub(crate) fn is_built_in(self) -> bool {
+        self == Compression::None || cfg!(feature = "zstd")
+    }
+}
+
 /// What to record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Recording {
@@ -58,6 +81,7 @@ pub(crate) struct Config {
     pub(crate) unwinder: Unwinder,
     pub(crate) tick: Duration,
     pub(crate) max_bytes: Option<u64>,
+    pub(crate) compression: Compression,
     pub(crate) seed: Option<u64>,
 }
 
@@ -69,6 +93,7 @@ impl Default for Config {
             unwinder: Unwinder::Auto,
             tick: DEFAULT_TICK,
             max_bytes: None,
+            compression: Compression::default(),
             seed: None,
         }
     }
@@ -102,6 +127,10 @@ impl Config {
             let all = [Unwinder::Auto, Unwinder::Framehop, Unwinder::FramePointer, Unwinder::Backtrace];
             all.into_iter().find(|unwinder| unwinder.to_string() == value)
         })?;
+        let compression = parse(text("PLIMSOLL_COMPRESS"), "PLIMSOLL_COMPRESS", COMPRESSIONS, |value| {
+            let named = [("zstd", Compression::Zstd), ("none", Compression::None)];
+            named.into_iter().find(|(name, it)| *name == value && it.is_built_in()).map(|(_, it)| it)
+        })?;
         let seed = parse(text("PLIMSOLL_SEED"), "PLIMSOLL_SEED", "a whole number", |value| u64::from_str(value).ok())?;
         let recording = recording.unwrap_or(Some(Recording::Sampled { interval }));
         let output = get("PLIMSOLL_OUTPUT").filter(|path| !path.is_empty()).map(PathBuf::from);
@@ -111,6 +140,7 @@ impl Config {
             recording,
             unwinder: unwinder.unwrap_or_default(),
             max_bytes,
+            compression: compression.unwrap_or_default(),
             seed,
             ..Config::default()
         }))
@@ -128,6 +158,11 @@ impl Config {
 const INTERVALS: &str = "a size from 1 to 1TiB, such as 512KiB";
 const SIZES: &str = "a size of at least 256KiB, such as 1GiB";
 const UNWINDERS: &str = "auto, framehop, frame-pointer, backtrace";
+const COMPRESSIONS: &str = if cfg!(feature = "zstd") {
+    "zstd, none"
+} else {
+    "none, and zstd after enabling the feature \"zstd\" of the crate plimsoll"
+};
 
 fn parse<T>(
     value: Option<String>,
@@ -195,9 +230,33 @@ mod tests {
     fn errors_name_the_variable_the_value_and_what_is_allowed() {
         let error = read(&[("PLIMSOLL_OUTPUT", "x"), ("PLIMSOLL_MODE", "exat")]).expect_err("bad mode");
         assert_eq!(error, "PLIMSOLL_MODE=\"exat\" is not valid; allowed: sampled, exact, off");
-        for name in ["PLIMSOLL_INTERVAL", "PLIMSOLL_MAX_BYTES", "PLIMSOLL_UNWINDER", "PLIMSOLL_SEED"] {
+        let names =
+            ["PLIMSOLL_INTERVAL", "PLIMSOLL_MAX_BYTES", "PLIMSOLL_UNWINDER", "PLIMSOLL_COMPRESS", "PLIMSOLL_SEED"];
+        for name in names {
             assert!(read(&[(name, "banana")]).expect_err("bad value").contains(name));
         }
         assert!(read(&[("PLIMSOLL_INTERVAL", "0")]).is_err());
+    }
+
+    #[test]
+    fn compression_is_on_where_it_is_built_in() {
+        let asked = |value: Option<&str>| {
+            let mut variables = vec![("PLIMSOLL_OUTPUT", "x")];
+            variables.extend(value.map(|value| ("PLIMSOLL_COMPRESS", value)));
+            read(&variables).map(|config| config.expect("on").compression)
+        };
+        assert_eq!(asked(Some("none")), Ok(Compression::None));
+        if cfg!(feature = "zstd") {
+            assert_eq!((asked(None), asked(Some("zstd"))), (Ok(Compression::Zstd), Ok(Compression::Zstd)));
+            assert_eq!(
+                asked(Some("lz4")).expect_err("unknown"),
+                "PLIMSOLL_COMPRESS=\"lz4\" is not valid; allowed: zstd, none"
+            );
+        } else {
+            assert_eq!(asked(None), Ok(Compression::None));
+            let error = asked(Some("zstd")).expect_err("not built in");
+            assert!(error.starts_with("PLIMSOLL_COMPRESS=\"zstd\" is not valid"), "{error}");
+            assert!(error.contains("enabling the feature \"zstd\" of the crate plimsoll"), "{error}");
+        }
     }
 }

@@ -21,6 +21,7 @@ pub(crate) enum Kind {
     NoThread(i32),
     BadInterval,
     BadMaxBytes(u64),
+    NoZstd,
     Writing { path: PathBuf, error: String },
     WriterStuck(PathBuf),
 }
@@ -67,6 +68,10 @@ impl fmt::Display for Error {
             }
             Kind::BadInterval => f.write_str("the sampling interval must be between 1 byte and 1 TiB"),
             Kind::BadMaxBytes(least) => write!(f, "the bound on the capture's size must be at least {least} bytes"),
+            Kind::NoZstd => f.write_str(
+                "this program's plimsoll was built without zstd; enable the feature \"zstd\" of the crate plimsoll, or \
+                 ask for Compression::None",
+            ),
             Kind::Writing { path, error } => write!(
                 f,
                 "writing {} failed: {error}; the capture holds what was written before, and says what is missing",

@@ -25,7 +25,7 @@ use std::time::Duration;
 use plimsoll_format::{EndReason, Header, Hook, Mode, Phase, Record};
 
 use crate::agent_side::{self, AgentThread};
-use crate::config::{Config, LEAST_MAX_BYTES, MAX_INTERVAL, Recording, Unwinder};
+use crate::config::{Compression, Config, LEAST_MAX_BYTES, MAX_INTERVAL, Recording, Unwinder};
 use crate::error::{Error, Kind};
 use crate::recorder::{self, Recorder};
 use crate::writer::{Outcome, Output, Shared, Writer, lock};
@@ -116,7 +116,8 @@ impl Session {
     /// a new file at each start; without it the session is idle. `PLIMSOLL_MODE` is `sampled` (default), `exact` or
     /// `off`; `PLIMSOLL_INTERVAL` the mean bytes between samples (512KiB); `PLIMSOLL_MAX_BYTES` the bound on the
     /// capture (1GiB sampled, none exact); `PLIMSOLL_UNWINDER` is `auto`, `framehop`, `frame-pointer` or `backtrace`;
-    /// `PLIMSOLL_SEED` makes sampling repeatable. All are ignored in a process with raised privileges.
+    /// `PLIMSOLL_COMPRESS` is `zstd` or `none` (by the crate's feature `zstd`, [`Compression`]); `PLIMSOLL_SEED` makes
+    /// sampling repeatable. All are ignored in a process with raised privileges.
     pub fn from_env_or_idle() -> Session {
         Session::from_env().unwrap_or_else(|error| {
             say(&format!("not recording: {error}"));
@@ -239,6 +240,12 @@ impl Builder {
         self
     }
 
+    /// How the capture is compressed; with zstd where the crate's feature `zstd` is on, unless said otherwise.
+    pub fn compress(mut self, compression: Compression) -> Builder {
+        self.config.compression = compression;
+        self
+    }
+
     /// Makes sampling repeatable: the same program with the same seed samples the same allocations, as long as its
     /// threads start in the same order.
     pub fn seed(mut self, seed: u64) -> Builder {
@@ -250,7 +257,7 @@ impl Builder {
     ///
     /// # Errors
     /// No output was given or it cannot be created (an existing file is refused); an interval or a bound is out of
-    /// range; [`Allocator`](crate::Allocator) is not the global allocator; a session is recording already; the system
+    /// range; zstd was asked for and is not built in; [`Allocator`](crate::Allocator) is not the global allocator; a session is recording already; the system
     /// refuses memory or a thread. Nothing is recorded then, and the program can go on.
     pub fn start(self) -> Result<Session, Error> {
         start(&self.config)
@@ -315,6 +322,9 @@ fn check(config: &Config) -> Result<(), Kind> {
     {
         return Err(Kind::BadInterval);
     }
+    if !config.compression.is_built_in() {
+        return Err(Kind::NoZstd);
+    }
     match config.max_bytes {
         Some(bytes) if bytes < LEAST_MAX_BYTES => Err(Kind::BadMaxBytes(LEAST_MAX_BYTES)),
         _ => Ok(()),
@@ -336,7 +346,7 @@ fn launch(config: &Config, hook: Hook) -> Result<Running, Kind> {
     lock(&shared.modules).update(&loaded);
     let header = header(config, &recorder, hook, clock, unwinder_text);
     let recorder = recorder::leak(recorder);
-    let writer = Writer::open(recorder, shared.clone(), header, output, config.tick);
+    let writer = Writer::open(recorder, shared.clone(), header, output, config);
     if let Some(error) = writer.opening_error() {
         let path = writer.path().to_owned();
         drop(writer);

@@ -282,6 +282,47 @@ fn segments(folder: &Path) -> [PathBuf; 3] {
     [zero, one, two]
 }
 
+/// A capture whose second block is compressed: 100 blocks that stay, from 0x1000 on, 10 bytes each. Where it begins.
+fn compressed() -> (Vec<u8>, usize) {
+    let mut builder = CaptureBuilder::exact();
+    let begin = builder.stacks(3).bytes().len();
+    let events: Vec<Event> = (0..100).map(|number| alloc(1_100 + number, 0x1000 + number * 16, 10, 1)).collect();
+    (builder.compressed().events(&events).block().end(2_000).bytes(), begin)
+}
+
+#[test]
+fn compressed_blocks_are_read() {
+    let folder = folder();
+    let (bytes, begin) = compressed();
+    assert_eq!(bytes[begin + 4], 1, "the codec of the second block");
+    let (capture, heap) = replayed(&file(&folder, &bytes));
+    assert_eq!((live_bytes(&heap), capture.profile.warnings.len()), (1_000, 0), "{:?}", capture.profile.warnings);
+}
+
+/// Everything behind the header of the block's frame is changed, one byte at a time, and the block's CRC made to hold.
+#[test]
+fn a_block_that_is_damaged_inside_a_valid_crc_is_counted_and_said() {
+    let folder = folder();
+    let (bytes, begin) = compressed();
+    let length = u32::from_le_bytes([bytes[begin + 8], bytes[begin + 9], bytes[begin + 10], bytes[begin + 11]]);
+    let mut unread = 0;
+    for at in 0..length as usize {
+        let mut hurt = bytes.clone();
+        hurt[begin + 40 + at] ^= 0x55;
+        let crc = crc32(&[&hurt[begin + 4..begin + 36], &hurt[begin + 40..begin + 40 + length as usize]].concat());
+        hurt[begin + 36..begin + 40].copy_from_slice(&crc.to_le_bytes());
+        let (capture, heap) = replayed(&file(&folder, &hurt));
+        let profile = &capture.profile;
+        if profile.unread.codec_blocks > 0 {
+            unread += 1;
+            assert_eq!((profile.unread.codec_blocks, live_bytes(&heap)), (1, 0));
+            let said = "could not read 1 block, compressed in a way this version does not know or damaged inside";
+            assert!(profile.warnings.iter().any(|warning| warning == said), "{:?}", profile.warnings);
+        }
+    }
+    assert!(unread > 0);
+}
+
 fn live_bytes(heap: &Heap) -> u64 {
     heap.sum(|site| site.live).bytes
 }
@@ -383,12 +424,14 @@ fn the_format_s_own_sample_captures_load() {
         ("v1-sampled.plim", EndKind::Clean),
         ("v1-exact.plim", EndKind::Detached),
         ("v1-segment.plim", EndKind::Clean),
+        ("v1-zstd.plim", EndKind::Clean),
     ];
     for (name, kind) in kinds {
         let (capture, heap) = replayed(&folder.join(name));
         assert_eq!(capture.profile.end.kind, kind, "{name}");
         // Sampled: of three samples one is freed and one is thinned out. Exact: the block whose reallocation failed.
-        // Segment: the block that its opening lists.
-        assert_eq!(heap.sum(|site| site.live).blocks, 1, "{name}");
+        // Segment: the block that its opening lists. Compressed: all of its 100 blocks are freed.
+        assert_eq!(heap.sum(|site| site.live).blocks, u64::from(name != "v1-zstd.plim"), "{name}");
+        assert_eq!((capture.profile.unread.codec_blocks, capture.profile.unread.records), (0, 0), "{name}");
     }
 }

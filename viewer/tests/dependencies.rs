@@ -112,9 +112,11 @@ fn the_viewer_never_links_the_agent() {
 }
 
 #[test]
-fn the_format_needs_two_crates() {
+fn the_format_needs_two_crates_and_one_more_to_compress() {
     let graph = graph();
-    assert!(graph.normal[FORMAT].iter().eq(["bincode", "crc32fast"]));
+    assert!(graph.normal[FORMAT].iter().eq(["bincode", "crc32fast", "zstd-safe"]));
+    let plain = cargo(&["tree", "--locked", "--edges=normal", "--prefix=none", "--package", AGENT]);
+    assert!(plain.contains("bincode") && !plain.contains("zstd-"), "an agent without features brings no zstd: {plain}");
 }
 
 /// Whether the list allows the expression: of each part that is joined by AND, one of its alternatives.

@@ -34,6 +34,7 @@ const UNSAFE_FILES: [&str; 27] = [
     "agent/tests/disk.rs",
     "agent/tests/ends.rs",
     "agent/tests/hand_over.rs",
+    "agent/tests/large_blocks.rs",
     "agent/tests/session.rs",
     "agent/tests/support/mod.rs",
     "agent/tests/totals.rs",

@@ -1,7 +1,12 @@
 //! Blocks: the unit of writing, checking and recovering. A block can be read without any other one.
 
-use crate::record::Record;
+use std::borrow::Cow;
+
+use crate::codec::{Codec, UnreadableBlock, decompress};
+use crate::columns::{self, Sorted};
+use crate::record::{Events, Record};
 use crate::wire;
+use crate::zstd::Compressor;
 
 /// First bytes of every capture file.
 pub const FILE_MAGIC: [u8; 8] = *b"PLIMSOLL";
@@ -15,31 +20,6 @@ pub const FILE_HEADER_BYTES: usize = 16;
 pub const BLOCK_HEADER_BYTES: usize = 40;
 /// Largest payload of a block, before and after compression. A longer length is damage, never an allocation.
 pub const MAX_BLOCK_BYTES: usize = 4 << 20;
-
-/// How a block's payload is compressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Codec {
-    /// Not compressed.
-    None,
-    /// A codec this version does not know; the block is kept by length and reported as unread.
-    Unknown(u8),
-}
-
-impl Codec {
-    fn from_byte(byte: u8) -> Codec {
-        match byte {
-            0 => Codec::None,
-            other => Codec::Unknown(other),
-        }
-    }
-
-    fn to_byte(self) -> u8 {
-        match self {
-            Codec::None => 0,
-            Codec::Unknown(byte) => byte,
-        }
-    }
-}
 
 /// The fixed part of a block, after its magic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,25 +111,70 @@ pub struct BlockWriter {
     keyframe: bool,
     payload: Vec<u8>,
     record: Vec<u8>,
+    compressor: Option<Compressor>,
+    /// Where columns of events begin and end in the payload.
+    cuts: Vec<usize>,
 }
 
 impl BlockWriter {
     /// A writer whose blocks belong to `session`, starting at sequence 0.
     pub fn new(session: u64) -> BlockWriter {
-        BlockWriter { session, sequence: 0, keyframe: false, payload: Vec::new(), record: Vec::new() }
+        BlockWriter {
+            session,
+            sequence: 0,
+            keyframe: false,
+            payload: Vec::new(),
+            record: Vec::new(),
+            compressor: None,
+            cuts: Vec::new(),
+        }
+    }
+
+    /// Compresses blocks from here on with zstd at level 1, where that makes them smaller. False, and they stay plain,
+    /// without the feature `zstd` or when the system has no memory for it.
+    pub fn compress_with_zstd(&mut self) -> bool {
+        self.compressor = Compressor::new();
+        self.compressor.is_some()
+    }
+
+    /// Bytes that compression holds beside Rust's allocator.
+    pub fn compressor_bytes(&self) -> usize {
+        self.compressor.as_ref().map_or(0, Compressor::context_bytes)
     }
 
     /// Appends a record: its length as a bincode varint, then its bytes. A record that would not fit a block even
     /// alone is refused with `false`; callers split long lists.
     pub fn push(&mut self, record: &Record) -> bool {
         self.record.clear();
-        wire::encode(record, &mut self.record);
+        let columns = self.sorted(record);
+        match &columns {
+            Some((sorted, _)) => wire::encode(sorted, &mut self.record),
+            None => wire::encode(record, &mut self.record),
+        }
         if self.payload.len() + self.record.len() + 9 > MAX_BLOCK_BYTES {
             return false;
         }
         wire::encode(&(self.record.len() as u64), &mut self.payload);
         self.payload.extend_from_slice(&self.record);
+        if let Some((_, lengths)) = columns {
+            let mut at = self.payload.len() - lengths.iter().sum::<usize>();
+            for length in lengths {
+                self.cuts.push(at);
+                at += length;
+            }
+            self.cuts.push(at);
+        }
         true
+    }
+
+    /// Events that will be compressed, in columns, and the lengths of these, which end the record.
+    fn sorted(&self, record: &Record) -> Option<(Record, [usize; columns::COLUMNS])> {
+        let Record::Events(events) = record else { return None };
+        if self.compressor.is_none() || events.packing != 1 {
+            return None;
+        }
+        let Sorted { packed, lengths } = columns::sort(&events.packed, events.count)?;
+        Some((Record::Events(Events { packing: columns::PACKING, packed, ..*events }), lengths))
     }
 
     /// Marks the block under way as the start of a keyframe.
@@ -167,17 +192,23 @@ impl BlockWriter {
         if self.payload.is_empty() {
             return;
         }
-        let length = self.payload.len() as u32;
+        let (codec, stored) =
+            match self.compressor.as_mut().and_then(|compressor| compressor.compress(&self.payload, &self.cuts)) {
+                Some(compressed) => (Codec::Zstd, compressed),
+                None => (Codec::None, self.payload.as_slice()),
+            };
         let header = BlockHeader {
-            codec: Codec::None,
+            codec,
             keyframe: std::mem::take(&mut self.keyframe),
-            payload_bytes: length,
-            raw_bytes: length,
+            payload_bytes: stored.len() as u32,
+            raw_bytes: self.payload.len() as u32,
             session: self.session,
             sequence: self.sequence,
         };
-        out.extend_from_slice(&header.bytes(&self.payload));
-        out.append(&mut self.payload);
+        out.extend_from_slice(&header.bytes(stored));
+        out.extend_from_slice(stored);
+        self.payload.clear();
+        self.cuts.clear();
         self.sequence += 1;
     }
 
@@ -204,12 +235,18 @@ pub struct Block {
 
 impl Block {
     /// The records of this block, in order. Those of an unknown kind or with undecodable bytes come as errors and
-    /// are skipped by their length; a payload of an unknown codec gives no records.
+    /// are skipped by their length; an unreadable block gives none.
     pub fn records(&self) -> RecordIter<'_> {
-        match self.header.codec {
-            Codec::None => RecordIter { rest: &self.payload },
-            Codec::Unknown(_) => RecordIter { rest: &[] },
-        }
+        self.try_records().unwrap_or(RecordIter { payload: Cow::Borrowed(&[]), at: 0 })
+    }
+
+    /// As [`Block::records`], for readers that count what they could not read. Decompresses, at each call.
+    ///
+    /// # Errors
+    /// The codec is not known (or not built in), or the payload is not what its header and codec promise.
+    pub fn try_records(&self) -> Result<RecordIter<'_>, UnreadableBlock> {
+        let payload = decompress(self.header.codec, &self.payload, self.header.raw_bytes)?;
+        Ok(RecordIter { payload, at: 0 })
     }
 }
 
@@ -225,18 +262,18 @@ pub struct UnknownRecord {
 /// Iterates over a block's records; made by [`Block::records`].
 #[derive(Debug)]
 pub struct RecordIter<'a> {
-    rest: &'a [u8],
+    payload: Cow<'a, [u8]>,
+    /// Where the next record begins.
+    at: usize,
 }
 
 impl Iterator for RecordIter<'_> {
     type Item = Result<Record, UnknownRecord>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.rest.is_empty() {
-            return None;
-        }
-        let (record, rest) = split_record(self.rest);
-        self.rest = rest;
+        let rest = self.payload.get(self.at..).filter(|rest| !rest.is_empty())?;
+        let (record, after) = split_record(rest);
+        self.at = self.payload.len() - after.len();
         Some(record)
     }
 }
@@ -254,7 +291,21 @@ fn split_record(bytes: &[u8]) -> (Result<Record, UnknownRecord>, &[u8]) {
     };
     let rest = &bytes[used + body.len()..];
     match wire::decode::<Record>(body) {
-        Ok(record) => (Ok(record), rest),
+        Ok(mut record) => {
+            unsort(&mut record);
+            (Ok(record), rest)
+        }
         Err(error) => (Err(UnknownRecord { bytes: body.len(), error }), rest),
+    }
+}
+
+/// Gives events in columns back as they were before. Those that are not as written stay, with a packing that readers of
+/// events do not know.
+fn unsort(record: &mut Record) {
+    if let Record::Events(events) = record
+        && events.packing == columns::PACKING
+        && let Some(packed) = columns::unsort(&events.packed, events.count)
+    {
+        (events.packing, events.packed) = (1, packed);
     }
 }

@@ -4,6 +4,7 @@
 
 use bincode::{Decode, Encode};
 
+use crate::columns::Column;
 use crate::wire::DecodeError;
 
 /// Room that [`PackState::pack`] asks for: no event with its state changes takes more.
@@ -97,6 +98,21 @@ impl EventKind {
             _ => return None,
         })
     }
+}
+
+/// In which columns the numbers behind an operation go; `None` for one that is not known.
+pub(crate) fn fields(operation: u8) -> Option<&'static [Column]> {
+    Some(match operation {
+        ALLOC | REALLOC_ALLOC => &[Column::Ticks, Column::Addresses, Column::Sizes, Column::Stacks],
+        FREE | REALLOC_FREE | REALLOC_UNDO => &[Column::Ticks, Column::Addresses],
+        SET_TAG | SET_THREAD | SET_INTERVAL => &[Column::Operations],
+        _ => return None,
+    })
+}
+
+/// Whether an operation is an event, rather than a change of state.
+pub(crate) fn is_event(operation: u8) -> bool {
+    EventKind::from_op(operation).is_some()
 }
 
 impl PackState {

@@ -22,16 +22,21 @@
 #![forbid(unsafe_code)]
 
 mod block;
+mod codec;
+mod columns;
 mod event;
 mod memory;
 mod read;
 mod record;
 mod wire;
+#[cfg_attr(not(feature = "zstd"), path = "no_zstd.rs")]
+mod zstd;
 
 pub use block::{
-    BLOCK_HEADER_BYTES, BLOCK_MAGIC, Block, BlockHeader, BlockWriter, Codec, FILE_HEADER_BYTES, FILE_MAGIC,
-    MAX_BLOCK_BYTES, RecordIter, UnknownRecord, VERSION, file_header, parse_file_header,
+    BLOCK_HEADER_BYTES, BLOCK_MAGIC, Block, BlockHeader, BlockWriter, FILE_HEADER_BYTES, FILE_MAGIC, MAX_BLOCK_BYTES,
+    RecordIter, UnknownRecord, VERSION, file_header, parse_file_header,
 };
+pub use codec::{Codec, MAX_EXPANSION, UnreadableBlock};
 pub use event::{Event, EventIter, EventKind, MAX_EVENT_BYTES, PackState, unpack};
 pub use memory::{AgentCost, Cgroup, ProcessMemory, SystemMemory, Tick};
 pub use read::{Damage, Item, Reader};

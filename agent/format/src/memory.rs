@@ -48,7 +48,7 @@ pub struct SystemMemory {
 /// What the agent itself costs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode)]
 pub struct AgentCost {
-    /// Memory that the agent mapped for its tables, as far as it was touched (an upper bound).
+    /// Memory that the agent mapped for its tables, as far as it was touched (an upper bound), and that compression holds.
     pub mapped_bytes: u64,
     /// Memory that the agent's threads hold on the program's allocator.
     pub heap_bytes: u64,

@@ -24,43 +24,49 @@ pub(super) struct Definitions {
 
 impl Definitions {
     /// What is new since the last call.
-    pub(super) fn news(&mut self, recorder: &Recorder, shared: &Shared) -> Vec<Record> {
-        let mut records = std::mem::take(&mut lock(&shared.modules).news);
-        records.extend(self.new_tags());
-        records.extend(self.new_threads());
-        records.extend(self.new_nodes(recorder));
-        records
+    pub(super) fn news(&mut self, recorder: &Recorder, shared: &Shared, write: &mut impl FnMut(&Record)) {
+        let modules = std::mem::take(&mut lock(&shared.modules).news);
+        modules.iter().for_each(&mut *write);
+        self.new_tags().iter().for_each(&mut *write);
+        self.new_threads().iter().for_each(&mut *write);
+        self.new_nodes(recorder, write);
     }
 
     /// Everything that is still needed.
-    pub(super) fn all(&mut self, recorder: &Recorder, shared: &Shared) -> Vec<Record> {
+    pub(super) fn all(&mut self, recorder: &Recorder, shared: &Shared, write: &mut impl FnMut(&Record)) {
         let mut modules = lock(&shared.modules);
         // That a module has gone must still be said, and before the one that took its place.
         let mut records = std::mem::take(&mut modules.news);
         records.retain(|record| matches!(record, Record::ModuleUnloaded { .. }));
         records.extend(modules.all());
         drop(modules);
+        records.iter().for_each(&mut *write);
         (self.nodes, self.tags) = (1, 0);
         self.unready.clear();
-        records.extend(self.new_tags());
+        self.new_tags().iter().for_each(&mut *write);
         self.new_threads();
-        records.extend(self.threads.iter().filter(|thread| thread.id != 0).cloned().map(Record::Thread));
-        records.extend(self.new_nodes(recorder));
-        records
+        let threads = self.threads.iter().filter(|thread| thread.id != 0).cloned();
+        threads.map(Record::Thread).for_each(|thread| write(&thread));
+        self.new_nodes(recorder, write);
     }
 
-    fn new_nodes(&mut self, recorder: &Recorder) -> Vec<Record> {
+    /// Batch by batch: all nodes of a full table would take 32 MiB at once.
+    fn new_nodes(&mut self, recorder: &Recorder, write: &mut impl FnMut(&Record)) {
         let end = recorder.stacks.len() + 1;
-        let candidates = std::mem::take(&mut self.unready).into_iter().chain(self.nodes.max(1)..end);
-        let mut ready: Vec<StackNode> = Vec::new();
-        for id in candidates {
-            match recorder.stacks.node(id) {
-                Some(node) => ready.push(node),
-                None => self.unready.push(id),
+        let mut candidates = std::mem::take(&mut self.unready).into_iter().chain(self.nodes.max(1)..end).peekable();
+        while candidates.peek().is_some() {
+            let mut ready: Vec<StackNode> = Vec::new();
+            for id in candidates.by_ref().take(NODE_BATCH) {
+                match recorder.stacks.node(id) {
+                    Some(node) => ready.push(node),
+                    None => self.unready.push(id),
+                }
+            }
+            if !ready.is_empty() {
+                write(&Record::StackNodes(ready));
             }
         }
         self.nodes = end;
-        ready.chunks(NODE_BATCH).map(|nodes| Record::StackNodes(nodes.to_vec())).collect()
     }
 
     fn new_tags(&mut self) -> Vec<Record> {

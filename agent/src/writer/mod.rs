@@ -22,6 +22,7 @@ use plimsoll_format::{
 
 use crate::chunk::{ChunkReader, Part, first_state};
 use crate::clock;
+use crate::config::{Compression, Config};
 use crate::live_table::THIN_AT;
 use crate::memory::MemoryReader;
 use crate::recorder::Recorder;
@@ -33,6 +34,8 @@ pub(crate) use output::Output;
 
 /// A block is finished when it has grown to this.
 const BLOCK_BYTES: usize = 256 << 10;
+/// Finished blocks are written when they have grown to this: what the writer holds does not grow with what it is given.
+const BUFFER_BYTES: usize = 1 << 20;
 /// Definitions come again after this many bytes, or after eight times their own size if that is more.
 const KEYFRAME_BYTES: u64 = 4 << 20;
 /// Events taken from the ring before other work gets its turn.
@@ -108,13 +111,18 @@ impl Writer {
         shared: Arc<Shared>,
         header: Header,
         output: Output,
-        tick: Duration,
+        config: &Config,
     ) -> Writer {
+        let mut blocks = BlockWriter::new(header.session);
+        if config.compression == Compression::Zstd {
+            // Without memory for it blocks stay plain, which readers take as well.
+            blocks.compress_with_zstd();
+        }
         let is_bounded_exact = header.mode == Mode::Exact && output.is_bounded();
         let mut writer = Writer {
             recorder,
             shared,
-            blocks: BlockWriter::new(header.session),
+            blocks,
             header,
             output,
             buffer: Vec::new(),
@@ -123,7 +131,7 @@ impl Writer {
             chunk_states: Vec::new(),
             memory: MemoryReader::open(),
             balance: is_bounded_exact.then(Balance::default),
-            tick,
+            tick: config.tick,
             next_tick_ns: clock::monotonic_ns(),
             losses_from: clock::now(),
             last_error: 0,
@@ -213,8 +221,9 @@ impl Writer {
     }
 
     fn define(&mut self) {
-        let news = self.definitions.news(self.recorder, &self.shared);
-        news.iter().for_each(|record| self.push(record));
+        let (mut definitions, shared) = (std::mem::take(&mut self.definitions), self.shared.clone());
+        definitions.news(self.recorder, &shared, &mut |record| self.push(record));
+        self.definitions = definitions;
     }
 
     fn sweep(&mut self) {
@@ -275,6 +284,10 @@ impl Writer {
     fn push(&mut self, record: &Record) {
         if self.blocks.pending_bytes() >= BLOCK_BYTES {
             self.blocks.finish(&mut self.buffer);
+            // While nothing can be written the buffer is what `recover` tries to write as a whole.
+            if self.buffer.len() >= BUFFER_BYTES && self.failing.is_none() {
+                self.flush();
+            }
         }
         // Records are split far below the size of a block; one that is refused after all starts the next.
         if !self.blocks.push(record) {
@@ -338,7 +351,7 @@ impl Writer {
     fn agent_cost(&self) -> AgentCost {
         let (sums, _) = slot::collect_twice();
         AgentCost {
-            mapped_bytes: self.recorder.touched_bytes() + slot::mapped_bytes(),
+            mapped_bytes: self.recorder.touched_bytes() + slot::mapped_bytes() + self.blocks.compressor_bytes() as u64,
             heap_bytes: sums.agent.live_bytes().max(0) as u64,
             cpu_ns: sys::cpu_time(libc::CLOCK_THREAD_CPUTIME_ID),
         }
@@ -370,18 +383,18 @@ impl Writer {
     /// Says again what later blocks rely on.
     fn keyframe(&mut self) {
         self.blocks.finish(&mut self.buffer);
-        let before = self.buffer.len();
+        let before = self.written_bytes + self.buffer.len() as u64;
         self.blocks.mark_keyframe();
         self.header.segment = self.output.segment();
         self.header.dropped_segments = self.output.dropped();
         self.push(&Record::Header(self.header.clone()));
         self.push(&Record::Anchor(clock::anchor()));
-        for record in self.definitions.all(self.recorder, &self.shared) {
-            self.push(&record);
-        }
+        let (mut definitions, shared) = (std::mem::take(&mut self.definitions), self.shared.clone());
+        definitions.all(self.recorder, &shared, &mut |record| self.push(record));
+        self.definitions = definitions;
         self.blocks.finish(&mut self.buffer);
-        let size = (self.buffer.len() - before) as u64;
-        self.keyframe_at = self.written_bytes + self.buffer.len() as u64 + KEYFRAME_BYTES.max(8 * size);
+        let after = self.written_bytes + self.buffer.len() as u64;
+        self.keyframe_at = after + KEYFRAME_BYTES.max(8 * after.saturating_sub(before));
     }
 
     fn finish(mut self, reason: EndReason) {

@@ -5,9 +5,86 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 
 use plimsoll_format::{Counters, End, Event, EventKind, Header, Item, Loss, Reader, Record, unpack};
+
+/// Plimsoll over the system's allocator, or that one alone: as the variable `WAY` of a child says, see [`start`].
+pub struct Switched(plimsoll::Allocator);
+
+static THROUGH_PLIMSOLL: AtomicBool = AtomicBool::new(true);
+
+impl Switched {
+    pub const fn new() -> Switched {
+        Switched(plimsoll::Allocator::system())
+    }
+
+    fn way(&self) -> &dyn GlobalAlloc {
+        if THROUGH_PLIMSOLL.load(SeqCst) { &self.0 } else { &System }
+    }
+}
+
+// SAFETY: both ways end in the same system allocator, so a block may be freed the other way than it was allocated.
+unsafe impl GlobalAlloc for Switched {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's obligations, here and below.
+        unsafe { self.way().alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: as above.
+        unsafe { self.way().alloc_zeroed(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        unsafe { self.way().dealloc(block, layout) };
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: as above.
+        unsafe { self.way().realloc(block, layout, size) }
+    }
+}
+
+/// The ways in which [`Switched`] can be used.
+pub const WAYS: [&str; 4] = ["bare", "idle", "sampled", "exact"];
+
+/// Begins what the variable `WAY` asks for, in a child that [`measure`] started.
+pub fn start() -> Option<(plimsoll::Session, tempfile::TempDir)> {
+    let way = std::env::var("WAY").expect("set by the parent");
+    THROUGH_PLIMSOLL.store(way != "bare", SeqCst);
+    let directory = tempfile::tempdir().expect("a directory");
+    let builder = plimsoll::Session::builder().output(directory.path().join("run.plim"));
+    let builder = match way.as_str() {
+        "sampled" => builder,
+        "exact" => builder.exact(),
+        _ => return None,
+    };
+    Some((builder.start().expect("a session"), directory))
+}
+
+/// Runs the test `name` of this file in a process of its own, in one of the [`WAYS`]; the numbers it prints as
+/// `NAME=NUMBER`.
+pub fn measure(name: &str, way: &str) -> HashMap<String, i64> {
+    let output = run_child(name, &[("WAY", way)]);
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{name} {way}: {text}");
+    let numbers: HashMap<String, i64> = text
+        .split_whitespace()
+        .filter_map(|word| word.split_once('='))
+        .filter_map(|(name, number)| Some((name.to_owned(), number.parse().ok()?)))
+        .collect();
+    println!("{name:<10} {way:<8} {numbers:?}");
+    numbers
+}
+
+/// A line of `/proc/self/<file>` in bytes; both files give KiB.
+pub fn memory(file: &str, line: &str) -> i64 {
+    let text = std::fs::read_to_string(format!("/proc/self/{file}")).expect("Linux");
+    let rest = text.lines().find_map(|found| found.strip_prefix(line)).expect("a line of that name");
+    rest.trim_matches([':', ' ', '\t']).trim_end_matches(" kB").parse::<i64>().expect("a number") << 10
+}
 
 /// Counts every call that reaches it, with plain atomics and nothing of Plimsoll's.
 pub struct Oracle;
@@ -107,7 +184,7 @@ pub fn read(path: &Path) -> Capture {
     let mut capture = Capture::default();
     while let Some(item) = reader.next_item() {
         let Item::Block(block) = item else { panic!("damage: {item:?}") };
-        for record in block.records() {
+        for record in block.try_records().expect("a readable block") {
             match record.expect("a known record") {
                 Record::Header(header) => capture.headers.push(header),
                 Record::Events(events) => {

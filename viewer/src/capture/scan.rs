@@ -1,6 +1,6 @@
 //! Streams the blocks of a capture and keeps those that belong to it: each once, of one session.
 
-use plimsoll_format::{BlockHeader, Codec, Damage, Item, Reader, Record, UnknownRecord};
+use plimsoll_format::{BlockHeader, Damage, Item, Reader, Record, UnknownRecord};
 
 use crate::model::BlockGap;
 
@@ -50,7 +50,7 @@ pub enum BlockFate {
     Copy,
     /// It belongs to another session.
     Foreign,
-    /// Its codec is unknown.
+    /// Its codec is unknown, or its payload is not what its codec makes.
     Unreadable,
 }
 
@@ -100,17 +100,16 @@ fn take_block(block: &plimsoll_format::Block, session: u64, sequence: &mut Seque
     if header.session == session {
         (fate, gap) = sequence.take(header.sequence);
     }
-    if matches!(fate, BlockFate::Kept | BlockFate::Late) && matches!(header.codec, Codec::Unknown(_)) {
+    let records = matches!(fate, BlockFate::Kept | BlockFate::Late).then(|| block.try_records());
+    if matches!(records, Some(Err(_))) {
         fate = BlockFate::Unreadable;
     }
     take(Found::Block { offset: block.offset, header, fate });
     if let Some(gap) = gap {
         take(Found::Gap(gap));
     }
-    if !matches!(fate, BlockFate::Kept | BlockFate::Late) {
-        return;
-    }
-    for record in block.records() {
+    let Some(Ok(records)) = records else { return };
+    for record in records {
         match record {
             Ok(record) => take(Found::Record(record)),
             Err(unknown) => take(Found::Unknown(unknown)),

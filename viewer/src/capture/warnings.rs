@@ -75,7 +75,13 @@ fn unread(profile: &Profile) -> Vec<String> {
     let copied = unread.copied_blocks;
     say(copied, format!("left out {} of what was read already", count(copied, "copied block")));
     let codec = unread.codec_blocks;
-    say(codec, format!("could not read {} packed in a way this version does not know", count(codec, "block")));
+    say(
+        codec,
+        format!(
+            "could not read {}, compressed in a way this version does not know or damaged inside",
+            count(codec, "block")
+        ),
+    );
     let records = unread.records;
     say(records, format!("skipped {} of an unknown kind or damaged", count(records, "record")));
     warnings

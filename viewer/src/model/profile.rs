@@ -111,7 +111,7 @@ pub struct PhaseChange {
 pub struct Unread {
     /// Records of an unknown kind, or that did not decode.
     pub records: u64,
-    /// Blocks packed with an unknown codec.
+    /// Blocks of an unknown codec, or that do not decompress.
     pub codec_blocks: u64,
     /// Blocks of another session.
     pub foreign_blocks: u64,

@@ -56,6 +56,26 @@ fn exact_mode_shows_the_expected_numbers_to_the_byte() {
     assert!(complaints.is_empty(), "\n{}", complaints.join("\n"));
 }
 
+/// A compressed capture shows the same numbers, through every command that reads events, and is smaller.
+#[test]
+fn a_compressed_capture_shows_the_expected_numbers_to_the_byte() {
+    let program = "leaking_cache";
+    let [plain, zstd] = [false, true].map(|zstd| programs::run(program, &Run { zstd, ..Run::default() }));
+    let report = Report::of(&zstd.capture);
+    let expected = expected::of(program);
+    assert!(!expected.is_empty());
+    for Expected { function, number, value } in expected {
+        assert_eq!(report.sum(&function, &number), Estimate::exact(value), "{number} of {function}");
+    }
+    let [plain, zstd] = [&plain, &zstd].map(|run| run.capture.to_str().expect("UTF-8"));
+    let count = |dump: &str, what: &str| dump.lines().filter(|line| line.contains(what)).count();
+    let [of_plain, of_zstd] = [plain, zstd].map(|capture| reports::plimsoll(&["dump", "--full", capture]));
+    assert_eq!((count(&of_plain, "codec: Zstd"), count(&of_zstd, "Unreadable")), (0, 0));
+    assert!(count(&of_zstd, "codec: Zstd") > 0, "the dump names the codec");
+    let size = |path| std::fs::metadata(path).expect("there").len();
+    assert!(size(zstd) < size(plain), "{} and {}", size(zstd), size(plain));
+}
+
 #[test]
 fn sampled_mode_shows_them_within_the_stated_error() {
     let mut complaints = Vec::new();

@@ -26,6 +26,8 @@ pub(crate) struct Run<'a> {
     pub(crate) mode: Mode,
     /// Arguments of the program.
     pub(crate) arguments: &'a [&'a str],
+    /// Compresses the capture.
+    pub(crate) zstd: bool,
     /// A program that runs it, with that one's own arguments.
     pub(crate) under: &'a [&'a str],
 }
@@ -69,7 +71,8 @@ fn built() -> &'static Path {
         let profile = Path::new(env!("CARGO_BIN_EXE_plimsoll")).parent().expect("a profile's folder");
         let target = profile.parent().expect("the target folder");
         let status = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--release", "--locked", "-p", "plimsoll-examples", "--target-dir"])
+            .args(["build", "--quiet", "--release", "--locked", "-p", "plimsoll-examples", "--features", "zstd"])
+            .arg("--target-dir")
             .arg(target)
             .current_dir(root())
             .status()
@@ -98,6 +101,7 @@ pub(crate) fn command(program: &str, run: &Run<'_>, output: &Path) -> Command {
     let mut words = words.chain(run.arguments.iter().map(OsStr::new));
     let mut command = Command::new(words.next().expect("at least the program"));
     command.args(words).env("PLIMSOLL_OUTPUT", output).env("PLIMSOLL_EXAMPLE_ORACLE", "1");
+    command.env("PLIMSOLL_COMPRESS", if run.zstd { "zstd" } else { "none" });
     match run.mode {
         Mode::Exact => command.env("PLIMSOLL_MODE", "exact"),
         Mode::Sampled { interval_bytes, seed } => command

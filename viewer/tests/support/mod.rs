@@ -44,6 +44,12 @@ impl CaptureBuilder {
         builder
     }
 
+    /// Compresses the blocks from here on.
+    pub(crate) fn compressed(&mut self) -> &mut CaptureBuilder {
+        assert!(self.writer.compress_with_zstd());
+        self
+    }
+
     pub(crate) fn record(&mut self, record: Record) -> &mut CaptureBuilder {
         assert!(self.writer.push(&record), "the record fits a block");
         self

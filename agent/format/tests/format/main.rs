@@ -2,6 +2,8 @@
 //! what it promises about damaged and hostile files.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "zstd")]
+mod compressed;
 mod damage;
 mod described;
 mod events;

@@ -1,6 +1,8 @@
 //! A second, plain reader of blocks and packed events, written from `FORMAT.md` alone. It reads only captures that
 //! are whole; what to do with damage is the crate's business.
 
+use std::io::Read;
+
 use plimsoll_format::{Event, EventKind};
 
 use crate::schema::{Schema, Value, unzigzag, varint};
@@ -32,17 +34,24 @@ pub(crate) fn read_capture(file: &[u8]) -> Vec<PlainBlock> {
 }
 
 fn read_block(schema: &Schema, block: &[u8]) -> PlainBlock {
-    let (header, mut payload) = block.split_at(40);
+    let (header, stored) = block.split_at(40);
     assert_eq!(header[..4], [0xf5, 0x50, 0x4c, 0xb1], "magic");
-    assert_eq!((header[4], header[5] & !1, number(&header[6..8]), number(&header[32..36])), (0, 0, 0, 0));
-    assert_eq!(number(&header[12..16]), number(&header[8..12]), "no codec, one length");
-    let checked = [&header[4..36], payload].concat();
+    assert_eq!((header[5] & !1, number(&header[6..8]), number(&header[32..36])), (0, 0, 0));
+    let checked = [&header[4..36], stored].concat();
     assert_eq!(number(&header[36..40]), u64::from(crc32(&checked)), "CRC of the block");
+    let content = decompress(header[4], stored);
+    assert_eq!(number(&header[12..16]), content.len() as u64, "bytes after decompression");
+    let mut payload = content.as_slice();
     let mut records = Vec::new();
     while !payload.is_empty() {
         let length = varint(&mut payload).expect("a record's length") as usize;
         let (mut body, after) = payload.split_at(length);
-        records.push(schema.decode("Record", &mut body).expect("a record"));
+        let mut record = schema.decode("Record", &mut body).expect("a record");
+        if header[4] == 1 {
+            // The writer sorts what it compresses.
+            unsort(&mut record);
+        }
+        records.push(record);
         assert!(body.is_empty(), "fields that the contract does not list");
         payload = after;
     }
@@ -51,6 +60,62 @@ fn read_block(schema: &Schema, block: &[u8]) -> PlainBlock {
         session: number(&header[16..24]),
         sequence: number(&header[24..32]),
         records,
+    }
+}
+
+/// Puts events of packing 2 into packing 1, by section 6.
+fn unsort(record: &mut Value) {
+    let Value::Variant(7, _, Some(events)) = record else { return };
+    let Value::Struct(_, fields) = &mut **events else { panic!("Events is a struct") };
+    let [(_, packing), _, (_, count), (_, packed)] = &mut fields[..] else { panic!("Events has four fields") };
+    if *packing != Value::Byte(2) {
+        return;
+    }
+    let Value::List(list) = packed else { panic!("packed is a list") };
+    let bytes: Vec<u8> = list.iter().map(|byte| if let Value::Byte(byte) = byte { *byte } else { 0 }).collect();
+    let mut rest = &bytes[..];
+    let lengths: Vec<usize> = (0..4).map(|_| leb128(&mut rest) as usize).collect();
+    let mut columns: Vec<&[u8]> = Vec::new();
+    for length in lengths {
+        let (column, after) = rest.split_at(length);
+        columns.push(column);
+        rest = after;
+    }
+    columns.push(rest);
+    let (mut rows, mut events) = (Vec::new(), 0);
+    while let Some((operation, after)) = columns[0].split_first() {
+        columns[0] = after;
+        rows.push(*operation);
+        let numbers: &[usize] = match operation {
+            0 | 3 => &[1, 2, 3, 4],
+            1 | 2 | 4 => &[1, 2],
+            _ => &[0],
+        };
+        for column in numbers {
+            let before = columns[*column];
+            leb128(&mut columns[*column]);
+            rows.extend_from_slice(&before[..before.len() - columns[*column].len()]);
+        }
+        events += u64::from(*operation < 8);
+    }
+    assert!(*count == Value::Unsigned(events) && columns.iter().all(|column| column.is_empty()));
+    (*packing, *packed) = (Value::Byte(1), Value::List(rows.into_iter().map(Value::Byte).collect()));
+}
+
+/// The content of a payload, by a decoder that shares no code with the one of the crate.
+fn decompress(codec: u8, stored: &[u8]) -> Vec<u8> {
+    match codec {
+        0 => stored.to_vec(),
+        1 => {
+            let mut content = Vec::new();
+            let mut rest = stored;
+            while !rest.is_empty() {
+                let mut frame = ruzstd::decoding::StreamingDecoder::new(&mut rest).expect("a zstd frame");
+                frame.read_to_end(&mut content).expect("its content");
+            }
+            content
+        }
+        other => panic!("codec {other}"),
     }
 }
 

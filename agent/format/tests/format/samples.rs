@@ -15,6 +15,8 @@ pub(crate) struct Sample {
 pub(crate) struct Capture {
     pub(crate) name: &'static str,
     pub(crate) first_sequence: u64,
+    /// Blocks are compressed where that makes them smaller.
+    pub(crate) compressed: bool,
     pub(crate) blocks: Vec<Sample>,
 }
 
@@ -30,6 +32,7 @@ impl Capture {
     pub(crate) fn block_bytes(&self) -> Vec<Vec<u8>> {
         let mut writer = BlockWriter::new(SESSION);
         writer.set_next_sequence(self.first_sequence);
+        assert!(!self.compressed || writer.compress_with_zstd());
         let write = |sample: &Sample| {
             if sample.keyframe {
                 writer.mark_keyframe();
@@ -43,9 +46,11 @@ impl Capture {
     }
 }
 
-/// Every sample capture.
+/// Every sample capture that this build can write.
 pub(crate) fn all() -> Vec<Capture> {
-    vec![sampled(), exact(), segment()]
+    let mut all = vec![sampled(), exact(), segment()];
+    all.extend(cfg!(feature = "zstd").then(compressed));
+    all
 }
 
 /// The events of a thread packed as the agent packs them, and what the next run starts from.
@@ -110,7 +115,7 @@ fn sampled() -> Capture {
             ],
         },
     ];
-    Capture { name: "v1-sampled.plim", first_sequence: 0, blocks }
+    Capture { name: "v1-sampled.plim", first_sequence: 0, compressed: false, blocks }
 }
 
 /// An exact run: two threads in one chunk that was split while it filled, reallocations, a pause, a loss, a library
@@ -156,7 +161,7 @@ fn exact() -> Capture {
         },
         Sample { keyframe: false, records: vec![symbols()] },
     ];
-    Capture { name: "v1-exact.plim", first_sequence: 0, blocks }
+    Capture { name: "v1-exact.plim", first_sequence: 0, compressed: false, blocks }
 }
 
 /// A later segment of a bounded capture, read alone.
@@ -174,7 +179,23 @@ fn segment() -> Capture {
     records.extend([Record::Counters(counters(9_000)), Record::LiveBlocks(vec![live])]);
     let blocks =
         vec![Sample { keyframe: true, records }, Sample { keyframe: false, records: vec![end(EndReason::Exit)] }];
-    Capture { name: "v1-segment.plim", first_sequence: 4_000, blocks }
+    Capture { name: "v1-segment.plim", first_sequence: 4_000, compressed: false, blocks }
+}
+
+/// An exact run with compressed blocks; the last one is too short to shrink.
+pub(crate) fn compressed() -> Capture {
+    let pairs = (0..100u64).flat_map(|pair| {
+        let (ticks, address) = (1_010 + 300 * pair + pair % 7, 0x5500_0000_1000 + 64 * (pair % 5));
+        let tag = u32::from(pair > 50);
+        [Event { tag, ..alloc(ticks, address, 24 + pair % 3, 2) }, Event { tag, ..free(ticks + 120, address) }]
+    });
+    let (events, _) = pack(PackState::default(), &pairs.collect::<Vec<_>>());
+    let blocks = vec![
+        Sample { keyframe: true, records: keyframe(Mode::Exact, 1, 0) },
+        Sample { keyframe: false, records: vec![Record::Events(events), Record::Watermark { ticks: 40_000 }] },
+        Sample { keyframe: false, records: vec![end(EndReason::Finished)] },
+    ];
+    Capture { name: "v1-zstd.plim", first_sequence: 0, compressed: true, blocks }
 }
 
 fn keyframe(mode: Mode, interval_bytes: u64, segment: u32) -> Vec<Record> {

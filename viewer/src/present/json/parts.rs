@@ -103,7 +103,7 @@ pub struct LostJson {
     pub short_stacks: u64,
     /// Records that could not be read.
     pub unread_records: u64,
-    /// Blocks packed in a way that this version does not know.
+    /// Blocks compressed in a way that this version does not know, or damaged inside.
     pub unread_blocks: u64,
     /// Bytes that belong to no whole block.
     pub damaged_bytes: u64,
