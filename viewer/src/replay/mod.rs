@@ -3,7 +3,10 @@
 //! Blocks and sites are kept, events are not: memory is bounded by the live set, the number of sites and the events
 //! that wait for their order.
 
+mod address;
+mod ages;
 mod early;
+mod figure;
 mod heap;
 mod histogram;
 mod ledger;
@@ -12,26 +15,27 @@ mod losses;
 mod model_test;
 mod order;
 mod outcome;
+mod pending;
 mod segment;
 mod sites;
 mod snapshot;
+mod sources;
 #[cfg(test)]
 mod tests;
 
-use plimsoll_format::{Events, Record, unpack};
+use plimsoll_format::{Events, Record};
 
 use crate::capture::{BlockFate, Capture, Found, LoadError};
-use crate::model::Profile;
+use crate::model::{Profile, Tally};
 
 pub use heap::{AgeRange, Heap, Moment, Peak, Range, Repairs, ReplayOptions, Since, Site};
 pub use histogram::{Ages, BUCKETS, Histogram, Lifetimes, Sizes, bucket_end, bucket_of, bucket_start};
 
+use figure::{Figure, Plain};
 use ledger::Ledger;
-use order::{Order, Pending};
+use order::Order;
+use pending::Batch;
 use segment::Opening;
-
-/// The packing of events that this version reads.
-const PACKING: u8 = 1;
 
 impl Capture {
     /// Replays the events of the capture.
@@ -40,24 +44,28 @@ impl Capture {
     ///
     /// When a file can no longer be read.
     pub fn replay(&self, options: &ReplayOptions) -> Result<Heap, LoadError> {
-        let mut replay = Replay::new(&self.profile, options);
+        if self.profile.is_exact() { self.replay_as::<Plain>(options) } else { self.replay_as::<Tally>(options) }
+    }
+
+    fn replay_as<F: Figure>(&self, options: &ReplayOptions) -> Result<Heap, LoadError> {
+        let mut replay = Replay::<F>::new(&self.profile, options);
         self.scan(&mut |found| replay.take(found))?;
         Ok(replay.finish())
     }
 }
 
 /// A replay under way: events are put in order, then applied to the ledger.
-struct Replay<'a> {
+struct Replay<'a, F> {
     profile: &'a Profile,
     order: Order,
-    ledger: Ledger<'a>,
+    ledger: Ledger<'a, F>,
     opening: Opening,
     /// The block under way came after later ones.
     late_block: bool,
 }
 
-impl<'a> Replay<'a> {
-    fn new(profile: &'a Profile, options: &ReplayOptions) -> Replay<'a> {
+impl<'a, F: Figure> Replay<'a, F> {
+    fn new(profile: &'a Profile, options: &ReplayOptions) -> Replay<'a, F> {
         Replay {
             profile,
             order: Order::default(),
@@ -97,17 +105,9 @@ impl<'a> Replay<'a> {
     }
 
     fn events(&mut self, events: &Events) {
-        if events.packing != PACKING {
-            self.ledger.repairs.unread_events += u64::from(events.count);
-            return;
-        }
-        let mut read = 0;
-        for event in unpack(events.state, &events.packed) {
-            let Ok(event) = event else { break };
-            read += 1;
-            self.order.push(Pending::from(&event), self.late_block, &mut self.ledger);
-        }
-        self.ledger.repairs.unread_events += u64::from(events.count).saturating_sub(read);
+        let batch = Batch::of(events, F::EXACT);
+        self.ledger.repairs.unread_events += batch.unread;
+        self.order.push(batch, self.late_block, &mut self.ledger);
     }
 
     fn finish(mut self) -> Heap {

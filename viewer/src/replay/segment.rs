@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use foldhash::fast::RandomState;
 use plimsoll_format::LiveBlock;
 
+use super::figure::Figure;
 use super::ledger::{Ledger, Origin};
 use super::order::Order;
 
@@ -35,7 +36,7 @@ impl Opening {
     }
 
     /// Takes a list of blocks. A keyframe's opening may have several.
-    pub(super) fn list(&mut self, blocks: &[LiveBlock], ledger: &mut Ledger<'_>, order: &Order) {
+    pub(super) fn list<F: Figure>(&mut self, blocks: &[LiveBlock], ledger: &mut Ledger<'_, F>, order: &Order) {
         for block in blocks {
             let known = ledger.live.get(&block.address).is_some_and(|known| known.ticks == block.ticks);
             match &mut self.listed {
@@ -55,7 +56,7 @@ impl Opening {
     }
 
     /// The first event after the opening: the list is complete.
-    pub(super) fn close(&mut self, ledger: &mut Ledger<'_>) {
+    pub(super) fn close<F: Figure>(&mut self, ledger: &mut Ledger<'_, F>) {
         let Some(listed) = self.listed.take() else { return };
         let gone =
             ledger.live.iter().filter(|(address, block)| block.origin != Origin::Listed && !listed.contains(*address));
