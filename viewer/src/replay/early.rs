@@ -35,14 +35,14 @@ impl<F: Figure> Ledger<'_, F> {
     /// How many ticks before the allocation of the block at `address` another thread freed that address; `None` when
     /// none did.
     pub(super) fn early_gap(&self, address: u64) -> Option<u64> {
-        let (early, block) = (self.early.get(&address)?, self.live.get(&address)?);
+        let (early, block) = (self.early.get(&address)?, self.live.get(address)?);
         let thread = self.sites.thread(block.site)?;
         (early.thread != thread).then(|| block.ticks.saturating_sub(early.ticks))
     }
 
     /// The block at `address` was freed by a free that came before its allocation.
     pub(super) fn free_early(&mut self, address: u64) {
-        let Some(block) = self.live.remove(&address) else { return };
+        let Some(block) = self.live.remove(address) else { return };
         self.drop_live(&block);
         self.early.remove(&address);
         self.repairs.unknown_frees = self.repairs.unknown_frees.saturating_sub(1);
@@ -55,7 +55,7 @@ impl<F: Figure> Ledger<'_, F> {
         let clock = &self.profile.clock;
         let is_near = |address: &u64| {
             let gap = self.early_gap(*address)?;
-            let block = self.live.get(address)?;
+            let block = self.live.get(*address)?;
             Some(clock.ns(block.ticks).saturating_sub(clock.ns(block.ticks.saturating_sub(gap))) <= MAX_SKEW_NS)
         };
         let mut freed: Vec<u64> = self.early.keys().filter(|address| is_near(address) == Some(true)).copied().collect();

@@ -8,14 +8,23 @@ pub(super) trait Figure: Copy {
     /// What one block adds.
     type Weight: Copy;
 
+    /// What a block keeps of the interval that chose it.
+    type Interval: Copy;
+
+    /// What stands in place of an interval where there is no block.
+    const NO_INTERVAL: Self::Interval;
+
     /// Each block stands for itself: the capture is exact.
     const EXACT: bool;
 
     /// An empty sum of a capture with this mean interval.
     fn none(interval_bytes: u64) -> Self;
 
+    /// What a block keeps of its interval.
+    fn interval(bytes: u64) -> Self::Interval;
+
     /// What a block of this size, chosen with this interval, adds.
-    fn weigh(size_bytes: u64, interval_bytes: u64) -> Self::Weight;
+    fn weigh(size_bytes: u64, interval: Self::Interval) -> Self::Weight;
 
     fn add(&mut self, weight: &Self::Weight);
 
@@ -31,15 +40,21 @@ pub(super) trait Figure: Copy {
 
 impl Figure for Tally {
     type Weight = Weight;
+    type Interval = u64;
 
+    const NO_INTERVAL: u64 = 0;
     const EXACT: bool = false;
 
     fn none(interval_bytes: u64) -> Tally {
         Tally::new(interval_bytes)
     }
 
-    fn weigh(size_bytes: u64, interval_bytes: u64) -> Weight {
-        Weight::new(size_bytes, interval_bytes)
+    fn interval(bytes: u64) -> u64 {
+        bytes
+    }
+
+    fn weigh(size_bytes: u64, interval: u64) -> Weight {
+        Weight::new(size_bytes, interval)
     }
 
     fn add(&mut self, weight: &Weight) {
@@ -69,15 +84,19 @@ pub(super) struct Plain {
 impl Figure for Plain {
     /// Its size in bytes.
     type Weight = u64;
+    type Interval = ();
 
+    const NO_INTERVAL: () = ();
     const EXACT: bool = true;
 
     fn none(_interval_bytes: u64) -> Plain {
         Plain::default()
     }
 
+    fn interval(_bytes: u64) {}
+
     #[inline]
-    fn weigh(size_bytes: u64, _interval_bytes: u64) -> u64 {
+    fn weigh(size_bytes: u64, _interval: ()) -> u64 {
         size_bytes
     }
 

@@ -1,78 +1,53 @@
 //! The books: which blocks are live, and what each event changes.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::hint::black_box;
 
 use foldhash::fast::RandomState;
 use plimsoll_format::{Event, EventKind, LiveBlock, Thinning};
 
 use crate::model::Profile;
 
-use super::address::AddressHash;
 use super::ages::Ages;
+use super::block::{Block, Origin};
 use super::early::EarlyFree;
 use super::figure::Figure;
 use super::heap::{Moment, Repairs, ReplayOptions, Since};
 use super::histogram::Buckets;
+use super::live::{LiveBlocks, Place};
 use super::pending::{Pending, Source};
 use super::sites::Sites;
 use super::snapshot::Snapshot;
 use super::sources::{Known, Sources};
 
-/// How a block came to be known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Origin {
-    Allocated,
-    /// By a reallocation, so that it is never temporary.
-    Reallocated,
-    /// Listed at the opening of a segment; its own event may still come, and so may those of the address's former blocks.
-    Listed,
-}
-
-/// A live block.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Block {
-    pub(super) ticks: u64,
-    pub(super) size_bytes: u64,
-    pub(super) interval_bytes: u64,
-    pub(super) site: u32,
-    /// Allocations of its thread up to and including this one, modulo 2^32.
-    number: u32,
-    pub(super) origin: Origin,
-}
-
-impl Block {
-    #[inline]
-    pub(super) fn weight<F: Figure>(&self) -> F::Weight {
-        F::weigh(self.size_bytes, self.interval_bytes)
-    }
-}
+/// Live blocks whose table stays in a processor's own cache: half a megabyte.
+const FITS_CACHE: usize = 1 << 13;
 
 /// An old block between the begin of its reallocation and its outcome.
-#[derive(Debug, Clone, Copy)]
-struct Held {
+#[derive(Clone, Copy)]
+struct Held<F: Figure> {
     address: u64,
     /// `None` when the block was not known.
-    block: Option<Block>,
+    block: Option<Block<F>>,
     ticks: u64,
 }
 
 /// What is known of a thread.
-#[derive(Debug, Clone, Copy, Default)]
-struct ThreadState {
+#[derive(Clone, Copy)]
+struct ThreadState<F: Figure> {
     allocations: u32,
-    held: Option<Held>,
+    held: Option<Held<F>>,
 }
 
 /// See the module's description.
-pub(super) struct Ledger<'a, F> {
+pub(super) struct Ledger<'a, F: Figure> {
     pub(super) profile: &'a Profile,
     pub(super) options: ReplayOptions,
-    pub(super) live: HashMap<u64, Block, AddressHash>,
+    pub(super) live: LiveBlocks<F>,
     pub(super) sites: Sites<F>,
     pub(super) sources: Sources,
     /// By the position that `sources` give.
-    threads: Vec<ThreadState>,
+    threads: Vec<ThreadState<F>>,
     pub(super) early: HashMap<u64, EarlyFree, RandomState>,
     /// All live blocks together.
     pub(super) now: F,
@@ -113,7 +88,7 @@ impl<'a, F: Figure> Ledger<'a, F> {
         Ledger {
             profile,
             options: *options,
-            live: HashMap::default(),
+            live: LiveBlocks::new(),
             sites: Sites::new(interval_bytes),
             sources: Sources::new(),
             threads: Vec::new(),
@@ -139,8 +114,18 @@ impl<'a, F: Figure> Ledger<'a, F> {
     }
 
     /// Whether a block that was allocated then counts.
-    pub(super) fn counts(&self, block: &Block) -> bool {
+    pub(super) fn counts(&self, block: &Block<F>) -> bool {
         (self.span.0..=self.span.1).contains(&block.ticks)
+    }
+
+    /// Looks up the blocks of events whose turn is next. Of a heap that outgrows the processor's caches each look-up waits
+    /// for memory; asked for in a row they wait together.
+    #[inline]
+    pub(super) fn approach(&self, items: &[Pending]) {
+        if self.live.len() > FITS_CACHE && items.len() > 1 {
+            let sizes = items.iter().map(|item| self.live.get(item.address).map_or(0, |block| block.size_bytes));
+            black_box(sizes.fold(0, u64::wrapping_add));
+        }
     }
 
     /// Applies an event whose turn it is. False, and nothing has happened, when it allocates an address where another
@@ -150,7 +135,7 @@ impl<'a, F: Figure> Ledger<'a, F> {
         let source = self.sources.get(source);
         let is_snapshot_due = self.snapshot_at.is_some_and(|at| item.ticks > at);
         if is_snapshot_due || !F::EXACT {
-            let block = self.live.get(&item.address).filter(|_| kind.is_alloc());
+            let block = self.live.get(item.address).filter(|_| kind.is_alloc());
             if block.is_some_and(|block| !is_listed_already(block, item)) {
                 return false;
             }
@@ -197,20 +182,22 @@ impl<'a, F: Figure> Ledger<'a, F> {
     /// A block came to be. False, and nothing has happened, when another one is live at its address.
     #[inline]
     fn allocate(&mut self, item: &Pending, source: Known, origin: Origin) -> bool {
-        let entry = match self.live.entry(item.address) {
-            Entry::Occupied(block) if !is_listed_already(block.get(), item) => return false,
-            entry => entry,
-        };
+        let place = self.live.find(item.address);
+        if let Place::Taken(place) = place
+            && self.live.at(place).is_some_and(|block| !is_listed_already(block, item))
+        {
+            return false;
+        }
         let thread = state(&mut self.threads, source);
         thread.allocations = thread.allocations.wrapping_add(1);
         let number = thread.allocations;
-        let Entry::Vacant(entry) = entry else { return true };
+        let Place::Free(place) = place else { return true };
         let Source { thread, tag, interval_bytes } = source.source;
         let site = self.sites.index((item.stack, thread, tag), item.ticks, &self.profile.stacks);
         let (ticks, size_bytes) = (item.ticks, item.size_bytes);
-        let block = Block { ticks, size_bytes, interval_bytes, site, number, origin };
-        entry.insert(block);
-        let weight = block.weight::<F>();
+        let block = Block::new(ticks, size_bytes, F::interval(interval_bytes), site, number, origin);
+        self.live.put(place, item.address, block);
+        let weight = block.weight();
         let counts = self.counts(&block);
         if let Some(site) = self.sites.change(site) {
             site.last_ticks = site.last_ticks.max(ticks);
@@ -232,8 +219,8 @@ impl<'a, F: Figure> Ledger<'a, F> {
     }
 
     /// An old block is live after all.
-    fn revive(&mut self, address: u64, block: Block, ticks: u64) {
-        let weight = block.weight::<F>();
+    fn revive(&mut self, address: u64, block: Block<F>, ticks: u64) {
+        let weight = block.weight();
         if let Some(site) = self.sites.change(block.site) {
             site.add_live(&weight, ticks);
         }
@@ -255,8 +242,8 @@ impl<'a, F: Figure> Ledger<'a, F> {
 
     /// Takes a block's weight out of the live figures.
     #[inline]
-    pub(super) fn drop_live(&mut self, block: &Block) {
-        let weight = block.weight::<F>();
+    pub(super) fn drop_live(&mut self, block: &Block<F>) {
+        let weight = block.weight();
         if let Some(site) = self.sites.change(block.site) {
             site.live.remove(&weight);
         }
@@ -264,13 +251,13 @@ impl<'a, F: Figure> Ledger<'a, F> {
     }
 
     #[inline]
-    fn take_out(&mut self, address: u64, ticks: u64) -> Option<Block> {
-        let Entry::Occupied(entry) = self.live.entry(address) else { return None };
+    fn take_out(&mut self, address: u64, ticks: u64) -> Option<Block<F>> {
+        let Place::Taken(place) = self.live.find(address) else { return None };
         // A listed block stands for the last life of its address: an earlier free belongs to a life before.
-        if entry.get().origin == Origin::Listed && ticks < entry.get().ticks {
+        if self.live.at(place).is_some_and(|block| block.origin() == Origin::Listed && ticks < block.ticks) {
             return None;
         }
-        let block = entry.remove();
+        let block = self.live.take(place)?;
         self.drop_live(&block);
         if !self.early.is_empty() {
             self.early.remove(&address);
@@ -281,18 +268,18 @@ impl<'a, F: Figure> Ledger<'a, F> {
     #[inline]
     fn free(&mut self, item: &Pending, source: Known) {
         let Some(block) = self.take_out(item.address, item.ticks) else { return self.free_unknown(item, source) };
-        let is_temporary = block.origin == Origin::Allocated && F::EXACT && {
+        let is_temporary = block.origin() == Origin::Allocated && F::EXACT && {
             let same_thread = self.sites.thread(block.site) == Some(source.source.thread);
             let now = self.threads.get(source.thread_at).map_or(0, |state| state.allocations);
-            same_thread && now.wrapping_sub(block.number) <= 1
+            same_thread && block.allocations_since(now) <= 1
         };
         self.retire(&block, item.ticks, is_temporary);
     }
 
     /// Counts a block as freed; it is out of the live figures already.
     #[inline]
-    pub(super) fn retire(&mut self, block: &Block, ticks: u64, is_temporary: bool) {
-        let weight = block.weight::<F>();
+    pub(super) fn retire(&mut self, block: &Block<F>, ticks: u64, is_temporary: bool) {
+        let weight = block.weight();
         if ticks > self.counters_ticks {
             self.since_counters.frees += 1;
             self.since_counters.freed_bytes = self.since_counters.freed_bytes.saturating_add(block.size_bytes);
@@ -318,13 +305,13 @@ impl<'a, F: Figure> Ledger<'a, F> {
 
     /// Counts a block as freed at an unknown time.
     pub(super) fn give_up(&mut self, address: u64) {
-        let Some(block) = self.live.remove(&address) else { return };
+        let Some(block) = self.live.remove(address) else { return };
         self.drop_live(&block);
         self.censor(&block, self.last_ticks);
         if self.counts(&block)
             && let Some(site) = self.sites.change(block.site)
         {
-            site.freed.add(&block.weight::<F>());
+            site.freed.add(&block.weight());
         }
     }
 
@@ -366,7 +353,7 @@ impl<'a, F: Figure> Ledger<'a, F> {
         }
     }
 
-    fn retire_held(&mut self, held: &Held) {
+    fn retire_held(&mut self, held: &Held<F>) {
         if let Some(block) = &held.block {
             self.retire(block, held.ticks, false);
         }
@@ -375,7 +362,7 @@ impl<'a, F: Figure> Ledger<'a, F> {
     /// Reallocations without an outcome. In an exact capture that was cut off the old block is kept: it lives, or
     /// its contents do in a block that was never told.
     pub(super) fn settle_open_reallocs(&mut self) {
-        let held: Vec<Held> = self.threads.iter_mut().filter_map(|state| state.held.take()).collect();
+        let held: Vec<Held<F>> = self.threads.iter_mut().filter_map(|state| state.held.take()).collect();
         for held in held {
             match held.block {
                 Some(block) if F::EXACT => {
@@ -390,20 +377,21 @@ impl<'a, F: Figure> Ledger<'a, F> {
     /// Raises the interval: some live samples are forgotten, though their blocks may live on; the others stand for more.
     pub(super) fn thin(&mut self, thinning: &Thinning) {
         for address in &thinning.dropped {
-            if let Some(block) = self.live.remove(address) {
+            if let Some(block) = self.live.remove(*address) {
                 self.drop_live(&block);
                 self.censor(&block, thinning.ticks);
             }
         }
         for address in &thinning.kept {
-            let Some(block) = self.live.get(address).copied() else { continue };
-            let kept = Block { interval_bytes: thinning.to_interval_bytes, ..block };
+            let Some(block) = self.live.get(*address).copied() else { continue };
+            let mut kept = block;
+            kept.interval = F::interval(thinning.to_interval_bytes);
             self.live.insert(*address, kept);
             self.drop_live(&block);
             if let Some(site) = self.sites.change(kept.site) {
-                site.add_live(&kept.weight::<F>(), thinning.ticks);
+                site.add_live(&kept.weight(), thinning.ticks);
             }
-            self.now.add(&kept.weight::<F>());
+            self.now.add(&kept.weight());
         }
     }
 
@@ -418,26 +406,26 @@ impl<'a, F: Figure> Ledger<'a, F> {
     }
 
     /// A block is lost from sight while it lives: its lifetime is longer than this.
-    pub(super) fn censor(&mut self, block: &Block, ticks: u64) {
+    pub(super) fn censor(&mut self, block: &Block<F>, ticks: u64) {
         if self.counts(block) {
             let age_ns = self.ages.of(block.ticks, ticks);
-            self.censored.add(age_ns, &block.weight::<F>());
+            self.censored.add(age_ns, &block.weight());
         }
     }
 }
 
 /// The state of a source's thread.
 #[inline]
-fn state(threads: &mut Vec<ThreadState>, source: Known) -> &mut ThreadState {
+fn state<F: Figure>(threads: &mut Vec<ThreadState<F>>, source: Known) -> &mut ThreadState<F> {
     if threads.len() <= source.thread_at {
-        threads.resize(source.thread_at + 1, ThreadState::default());
+        threads.resize(source.thread_at + 1, ThreadState { allocations: 0, held: None });
     }
     &mut threads[source.thread_at]
 }
 
 /// Whether the event tells of a block that a segment's opening listed, or of a former life of its address.
-fn is_listed_already(block: &Block, item: &Pending) -> bool {
-    block.origin == Origin::Listed && item.ticks <= block.ticks
+fn is_listed_already<F: Figure>(block: &Block<F>, item: &Pending) -> bool {
+    block.origin() == Origin::Listed && item.ticks <= block.ticks
 }
 
 /// The last tick of a nanosecond.

@@ -19,6 +19,9 @@ const MAX_PENDING: usize = 4 << 20;
 /// more, and waiting longer is never wrong. Small in tests, so that they see it happen.
 const LOT: usize = if cfg!(test) { 4 } else { 1 << 14 };
 
+/// Items that are looked up together.
+const NEAR: usize = 32;
+
 /// Frees of an address that are looked at when one is missing.
 const NEAR_FREES: usize = 8;
 
@@ -223,12 +226,20 @@ impl Order {
         loop {
             let Some(run) = self.runs.get_mut(place) else { return };
             let items = run.events.get(run.at..end).unwrap_or_default();
-            let done = items.iter().take_while(|item| match item.op() {
-                Op::Event(kind) => ledger.apply(item, run.sources.get(item.source()).copied().unwrap_or(0), kind),
-                Op::Done => true,
-                Op::Thin => false,
-            });
-            let done = done.count();
+            let mut done = 0;
+            for near in items.chunks(NEAR) {
+                ledger.approach(near);
+                let applied = near.iter().take_while(|item| match item.op() {
+                    Op::Event(kind) => ledger.apply(item, run.source(item), kind),
+                    Op::Done => true,
+                    Op::Thin => false,
+                });
+                let applied = applied.count();
+                done += applied;
+                if applied < near.len() {
+                    break;
+                }
+            }
             run.at += done;
             self.waiting -= done;
             if let Some(last) = run.at.checked_sub(1).and_then(|last| run.events.get(last)) {

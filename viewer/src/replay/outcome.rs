@@ -24,7 +24,7 @@ pub(super) fn heap<F: Figure>(mut ledger: Ledger<'_, F>, is_partial: bool) -> He
     let mut sites: Vec<Site> = Vec::with_capacity(states.len());
     for (index, state) in states.into_iter().enumerate() {
         let mut site = state.site();
-        place_live(&mut site, index, snapshot.as_ref(), F::none(ledger.interval_bytes));
+        place_live(&mut site, index, snapshot.as_ref());
         site.site_peak_ns = profile.ns(state.site_peak_ticks);
         if !losses.is_none() {
             let unsure = snapshot.as_ref().and_then(|snapshot| snapshot.sites.get(index)).map(|at| at.unsure);
@@ -52,13 +52,15 @@ pub(super) fn heap<F: Figure>(mut ledger: Ledger<'_, F>, is_partial: bool) -> He
 }
 
 /// Puts the figures of the moment into a site.
-fn place_live<F: Figure>(site: &mut Site, index: usize, snapshot: Option<&Snapshot<F>>, none: F) {
+fn place_live<F: Figure>(site: &mut Site, index: usize, snapshot: Option<&Snapshot<F>>) {
     let Some(snapshot) = snapshot else {
         site.live = site.at_peak;
         return;
     };
     let at = snapshot.sites.get(index);
-    site.live = at.map_or(none, |at| at.live).tally();
+    let mut none = site.live;
+    none -= site.live;
+    site.live = at.map_or(none, |at| at.live.tally());
     site.ages = at.and_then(|at| at.ages);
 }
 

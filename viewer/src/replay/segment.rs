@@ -8,8 +8,9 @@ use std::collections::HashSet;
 use foldhash::fast::RandomState;
 use plimsoll_format::LiveBlock;
 
+use super::block::Origin;
 use super::figure::Figure;
-use super::ledger::{Ledger, Origin};
+use super::ledger::Ledger;
 use super::order::Order;
 
 /// Where the replay stands with respect to segments.
@@ -38,7 +39,7 @@ impl Opening {
     /// Takes a list of blocks. A keyframe's opening may have several.
     pub(super) fn list<F: Figure>(&mut self, blocks: &[LiveBlock], ledger: &mut Ledger<'_, F>, order: &Order) {
         for block in blocks {
-            let known = ledger.live.get(&block.address).is_some_and(|known| known.ticks == block.ticks);
+            let known = ledger.live.get(block.address).is_some_and(|known| known.ticks == block.ticks);
             match &mut self.listed {
                 Some(listed) => {
                     listed.insert(block.address);
@@ -59,8 +60,8 @@ impl Opening {
     pub(super) fn close<F: Figure>(&mut self, ledger: &mut Ledger<'_, F>) {
         let Some(listed) = self.listed.take() else { return };
         let gone =
-            ledger.live.iter().filter(|(address, block)| block.origin != Origin::Listed && !listed.contains(*address));
-        let mut gone: Vec<u64> = gone.map(|(address, _)| *address).collect();
+            ledger.live.iter().filter(|(address, block)| block.origin() != Origin::Listed && !listed.contains(address));
+        let mut gone: Vec<u64> = gone.map(|(address, _)| address).collect();
         gone.sort_unstable();
         gone.into_iter().for_each(|address| ledger.give_up(address));
     }

@@ -1,9 +1,10 @@
 //! The live blocks at one moment: ages, and what a range has left.
 
+use super::block::Block;
 use super::figure::Figure;
 use super::heap::{AgeRange, Moment};
 use super::histogram::Buckets;
-use super::ledger::{Block, Ledger};
+use super::ledger::Ledger;
 use super::losses::Losses;
 
 /// Live blocks at a moment, by site.
@@ -46,8 +47,8 @@ impl<F: Figure> Ledger<'_, F> {
 
     /// The live blocks. Sums of estimates depend on their order in the last digit, so that has to be the same in each run;
     /// exact ones do not.
-    fn blocks_in_order(&self) -> Vec<Block> {
-        let mut blocks: Vec<Block> = self.live.values().filter(|block| self.counts(block)).copied().collect();
+    fn blocks_in_order(&self) -> Vec<Block<F>> {
+        let mut blocks: Vec<Block<F>> = self.live.iter().map(|(_, block)| *block).filter(|block| self.counts(block)).collect();
         if self.interval_bytes > 1 {
             blocks.sort_unstable_by_key(|block| (block.ticks, block.site, block.size_bytes));
         }
@@ -66,7 +67,7 @@ impl<F: Figure> Ledger<'_, F> {
             }
             let Some(at) = snapshot.sites.get_mut(index) else { continue };
             let age_ns = self.ages.of(block.ticks, ticks);
-            at.live.add(&block.weight::<F>());
+            at.live.add(&block.weight());
             at.ages = Some(at.ages.map_or(AgeRange { oldest_ns: age_ns, youngest_ns: age_ns }, |ages| AgeRange {
                 oldest_ns: ages.oldest_ns.max(age_ns),
                 youngest_ns: ages.youngest_ns.min(age_ns),
@@ -74,7 +75,7 @@ impl<F: Figure> Ledger<'_, F> {
             if losses.may_have_freed(block.ticks, ticks) {
                 at.unsure = (at.unsure.0 + 1, at.unsure.1.saturating_add(block.size_bytes));
             }
-            snapshot.ages.add(age_ns, &block.weight::<F>());
+            snapshot.ages.add(age_ns, &block.weight());
             if self.options.range.is_some() {
                 self.censor(block, ticks);
             }

@@ -1,0 +1,113 @@
+//! Goes through a capture on several threads: one reads, some decode block by block, the caller's takes what they made of
+//! it, in the file's order.
+//!
+//! ```text
+//! reader: bytes, CRCs, which blocks count ──> decoder 1, 2, … : records ──> the caller
+//! ```
+//!
+//! Blocks go to the decoders in turn and are taken from them in turn, so that their order needs no sorting. All queues
+//! are short: memory does not depend on the capture's length, and a slow end makes the others wait.
+
+use std::num::NonZero;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::{self, Builder};
+
+use plimsoll_format::{Block, Record, UnknownRecord};
+
+use super::error::LoadError;
+use super::files::SegmentFile;
+use super::scan::{Found, Piece, read};
+
+/// Pieces that wait before and after each decoder.
+const QUEUE: usize = 4;
+/// Decoders at most: a replay is not faster than a few of them.
+const MAX_DECODERS: usize = 4;
+
+/// What the reader hands on.
+enum Job<'a> {
+    Piece(Piece<'a>),
+    Block(Block),
+    Failed(LoadError),
+}
+
+/// What a decoder made of it.
+enum Made<'a, T> {
+    Piece(Piece<'a>),
+    Records(Vec<Result<T, UnknownRecord>>),
+    Failed(LoadError),
+}
+
+/// Goes through all files and gives `take` everything it meets, records as `decode` made them.
+pub(super) fn scan<T: Send>(
+    files: &[SegmentFile],
+    session: u64,
+    progress: Option<&(dyn Fn(u64, u64) + Send + Sync)>,
+    decode: &(dyn Fn(Record) -> T + Sync),
+    take: &mut dyn FnMut(Found<'_, T>),
+) -> Result<(), LoadError> {
+    thread::scope(|scope| {
+        let (mut jobs, mut made) = (Vec::new(), Vec::new());
+        for number in 0..decoders() {
+            let (to_decoder, from_reader) = sync_channel::<Job<'_>>(QUEUE);
+            let (to_caller, from_decoder) = sync_channel::<Made<'_, T>>(QUEUE);
+            let name = format!("decode {number}");
+            let decoder = Builder::new().name(name).spawn_scoped(scope, || decode_all(from_reader, to_caller, decode));
+            decoder.map_err(LoadError::Thread)?;
+            jobs.push(to_decoder);
+            made.push(from_decoder);
+        }
+        let reader = move || {
+            let mut turn = jobs.iter().cycle();
+            // A queue that is closed has lost its reader: the caller has given up.
+            let mut give = |job| turn.next().is_some_and(|decoder| decoder.send(job).is_ok());
+            let result = read(files, session, progress, &mut |piece, block| {
+                give(Job::Piece(piece)) && block.is_none_or(|block| give(Job::Block(block)))
+            });
+            if let Err(error) = result {
+                give(Job::Failed(error));
+            }
+        };
+        Builder::new().name("read".into()).spawn_scoped(scope, reader).map_err(LoadError::Thread)?;
+        take_all(&made, take)
+    })
+}
+
+fn decoders() -> usize {
+    // The reader and the caller keep about one processor busy.
+    let processors = thread::available_parallelism().map_or(1, NonZero::get);
+    processors.saturating_sub(1).clamp(1, MAX_DECODERS)
+}
+
+fn decode_all<'a, T>(
+    jobs: Receiver<Job<'a>>,
+    made: SyncSender<Made<'a, T>>,
+    decode: &(dyn Fn(Record) -> T + Sync),
+) {
+    for job in jobs {
+        let result = match job {
+            Job::Piece(piece) => Made::Piece(piece),
+            Job::Block(block) => Made::Records(block.records().map(|record| record.map(decode)).collect()),
+            Job::Failed(error) => Made::Failed(error),
+        };
+        if made.send(result).is_err() {
+            return;
+        }
+    }
+}
+
+fn take_all<T>(made: &[Receiver<Made<'_, T>>], take: &mut dyn FnMut(Found<'_, T>)) -> Result<(), LoadError> {
+    for decoder in made.iter().cycle() {
+        match decoder.recv() {
+            Ok(Made::Piece(piece)) => take(piece.found()),
+            Ok(Made::Records(records)) => {
+                for record in records {
+                    take(record.map_or_else(Found::Unknown, Found::Record));
+                }
+            }
+            Ok(Made::Failed(error)) => return Err(error),
+            // The reader is through, and this would have been the turn of what comes next.
+            Err(_) => break,
+        }
+    }
+    Ok(())
+}
