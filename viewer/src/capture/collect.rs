@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use plimsoll_format::{Anchor, Counters, Damage, End, Events, Header, Loss, Record, Symbols, Thinning, Thread, Tick, unpack};
+use plimsoll_format::{
+    Anchor, Counters, Damage, End, Events, Header, Loss, Record, Symbols, Thinning, Thread, Tick, unpack,
+};
 
 use crate::model::{
     MissingTime, ModuleId, Modules, PhaseChange, Profile, SegmentInfo, SessionClock, StackTable, TagId, ThreadId,

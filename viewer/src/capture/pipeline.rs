@@ -78,11 +78,7 @@ fn decoders() -> usize {
     processors.saturating_sub(1).clamp(1, MAX_DECODERS)
 }
 
-fn decode_all<'a, T>(
-    jobs: Receiver<Job<'a>>,
-    made: SyncSender<Made<'a, T>>,
-    decode: &(dyn Fn(Record) -> T + Sync),
-) {
+fn decode_all<'a, T>(jobs: Receiver<Job<'a>>, made: SyncSender<Made<'a, T>>, decode: &(dyn Fn(Record) -> T + Sync)) {
     for job in jobs {
         let result = match job {
             Job::Piece(piece) => Made::Piece(piece),
@@ -110,4 +106,40 @@ fn take_all<T>(made: &[Receiver<Made<'_, T>>], take: &mut dyn FnMut(Found<'_, T>
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use plimsoll_format::Record;
+
+    use crate::capture::{Found, LoadOptions, open};
+    use crate::testing::CaptureBuilder;
+
+    #[test]
+    fn blocks_come_in_the_order_of_the_file() {
+        let mut builder = CaptureBuilder::exact();
+        for ticks in 0..500 {
+            builder.record(Record::Watermark { ticks }).record(Record::Marker { ticks, name: "m".into() }).block();
+        }
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let capture = open(builder.save(folder.path(), "a.plim"), &LoadOptions::default()).expect("it is a capture");
+        let (mut blocks, mut moments) = (Vec::new(), Vec::new());
+        // Decoding takes longer for some than for others.
+        let decode = |record: Record| match record {
+            Record::Watermark { ticks } => {
+                (0..ticks % 7).for_each(|_| std::thread::yield_now());
+                Some(ticks)
+            }
+            _ => None,
+        };
+        let take = &mut |found: Found<'_, Option<u64>>| match found {
+            // Each block is told before its records.
+            Found::Block { header, .. } => blocks.push((header.sequence, moments.len())),
+            Found::Record(Some(ticks)) => moments.push(ticks),
+            _ => {}
+        };
+        capture.scan_as(&decode, take).expect("the file is still there");
+        assert!(moments.into_iter().eq(0..500));
+        assert!(blocks.into_iter().eq((0..500).map(|at| (at, at as usize))));
+    }
 }

@@ -193,7 +193,8 @@ mod tests {
 
     #[test]
     fn rounding_is_that_of_the_library() {
-        let tricky = [0.0, 0.49999999999999994, 0.5, 1.5, 2.5, 1e9 + 0.5, 4503599627370495.5, 4503599627370497.0, 1e300];
+        let tricky =
+            [0.0, 0.49999999999999994, 0.5, 1.5, 2.5, 1e9 + 0.5, 4503599627370495.5, 4503599627370497.0, 1e300];
         for value in tricky {
             assert_eq!(rounded(value), value.round() as u64, "{value}");
         }
