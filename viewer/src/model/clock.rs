@@ -99,6 +99,19 @@ impl Stretch {
         (self.range.0..=self.range.1).contains(&ticks)
     }
 
+    /// Nanoseconds from one moment to a later one, when both lie in it: less than two off the difference of what
+    /// [`ns`](Stretch::ns) says. `None` when that cannot be promised.
+    #[inline]
+    pub(crate) fn about(&self, from: u64, to: u64) -> Option<f64> {
+        let line = self.line?;
+        // Two roundings, and what floating point leaves out beyond 2^52.
+        let is_near = to.wrapping_sub(line.low.0) < 1 << 48;
+        let lies_within = self.range.0 <= from && from <= to && to <= self.range.1 && line.low.0 <= from;
+        line.slope
+            .filter(|slope| is_near && lies_within && *slope < 16.0)
+            .map(|slope| (to - from) as i64 as f64 * slope)
+    }
+
     /// Nanoseconds since the session started, of ticks that lie in it.
     #[inline]
     pub(crate) fn ns(&self, ticks: u64) -> u64 {

@@ -48,7 +48,13 @@ impl<F: Figure> Buckets<F> {
     /// Counts a block under `value`.
     #[inline]
     pub(super) fn add(&mut self, value: u64, weight: &F::Weight) {
-        if let Some(bucket) = self.0.get_mut(bucket_of(value)) {
+        self.add_to(bucket_of(value), weight);
+    }
+
+    /// Counts a block in a bucket.
+    #[inline]
+    pub(super) fn add_to(&mut self, bucket: usize, weight: &F::Weight) {
+        if let Some(bucket) = self.0.get_mut(bucket) {
             bucket.add(weight);
         }
     }

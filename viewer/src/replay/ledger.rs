@@ -293,8 +293,8 @@ impl<'a, F: Figure> Ledger<'a, F> {
                 site.temporary.add(&weight);
             }
         }
-        let age_ns = self.ages.of(block.ticks, ticks);
-        self.lifetimes.add(age_ns, &weight);
+        let bucket = self.ages.bucket(block.ticks, ticks);
+        self.lifetimes.add_to(bucket, &weight);
     }
 
     /// The old block of an address that was allocated again was freed unseen.

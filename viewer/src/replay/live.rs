@@ -14,8 +14,8 @@ use super::figure::Figure;
 
 /// Bits of an address within its page.
 const PAGE_BITS: u32 = 12;
-/// Bits of an address that one place in the table stands for: most blocks take 32 bytes or more of the heap.
-const GRAIN_BITS: u32 = 5;
+/// Bits of an address that one place in the table stands for.
+const GRAIN_BITS: u32 = 4;
 /// 2^64 divided by the golden ratio.
 const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
 /// Places of the smallest table, a power of two.
