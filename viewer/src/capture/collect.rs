@@ -34,7 +34,7 @@ pub(super) enum Noted {
         before_ticks: u64,
         earliest_ticks: u64,
     },
-    Other(Record),
+    Other(Box<Record>),
 }
 
 impl Noted {
@@ -43,7 +43,7 @@ impl Noted {
             Record::Events(events) => {
                 Noted::Events { before_ticks: events.state.ticks, earliest_ticks: earliest(&events) }
             }
-            record => Noted::Other(record),
+            record => Noted::Other(Box::new(record)),
         }
     }
 }
@@ -122,7 +122,7 @@ impl Collector {
                 self.spans.push(SegmentSpan { number, first_ticks: None, last_ticks: self.newest_ticks });
             }
             Found::Block { fate, .. } => self.block(fate),
-            Found::Record(Noted::Other(record)) => self.record(record),
+            Found::Record(Noted::Other(record)) => self.record(*record),
             Found::Record(Noted::Events { before_ticks, earliest_ticks }) => {
                 // The state's time is that of the event before: already in the past.
                 self.newest_ticks = self.newest_ticks.max(before_ticks);

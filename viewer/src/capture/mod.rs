@@ -1,6 +1,7 @@
 //! Reads capture files: finds the segments, streams their blocks, collects everything but events into a
 //! [`Profile`].
 //!
+//! One thread reads, others decode block by block, the caller's takes what they made in the file's order (`pipeline`).
 //! Files are read, never mapped: a capture may be cut or grow while it is read. Reading stops where the file ended
 //! when it was opened, so that every pass sees the same bytes. Nothing is kept of the events: memory is bounded by
 //! what the capture defines, not by its length.

@@ -1,7 +1,7 @@
 //! Follows a capture's events through time: what was live when, for how long, and where it came from.
 //!
 //! Blocks and sites are kept, events are not: memory is bounded by the live set, the number of sites and the events
-//! that wait for their order.
+//! that wait for their order. `docs/speed.md` says how fast it is, and why.
 
 mod ages;
 mod block;

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::num::NonZero;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 
@@ -70,7 +70,7 @@ impl Symbolizer<'_> {
 }
 
 /// The frames of these addresses, which lie in one module. What a thread cannot do is left to be asked for one by one.
-fn look_up(path: &PathBuf, addresses: &[u64], bias: u64) -> Vec<(u64, Vec<SourceFrame>)> {
+fn look_up(path: &Path, addresses: &[u64], bias: u64) -> Vec<(u64, Vec<SourceFrame>)> {
     let processors = thread::available_parallelism().map_or(1, NonZero::get);
     let threads = (addresses.len() / WORTH_A_THREAD).clamp(1, processors.min(MAX_THREADS));
     let parts = addresses.chunks(addresses.len().div_ceil(threads).max(1));
