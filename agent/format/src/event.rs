@@ -255,6 +255,24 @@ impl Cursor<'_> {
     }
 }
 
+/// The number at the front of eight bytes, and its length; `None` when it is longer. Lengths vary from number to number,
+/// so that a loop over bytes would be guessed wrong by the processor most of the time: this has no branches.
+#[inline]
+fn read_near_varint(bytes: [u8; 8]) -> Option<(u64, usize)> {
+    let word = u64::from_le_bytes(bytes);
+    // The first byte without its top bit ends the number.
+    let ends = !word & 0x8080_8080_8080_8080;
+    if ends == 0 {
+        return None;
+    }
+    let word = word & (ends ^ (ends - 1)) & 0x7f7f_7f7f_7f7f_7f7f;
+    // Sevens of bits move together: bytes to pairs, pairs to fours, fours to one.
+    let pairs = (word & 0x007f_007f_007f_007f) | (word & 0x7f00_7f00_7f00_7f00) >> 1;
+    let fours = (pairs & 0x0000_3fff_0000_3fff) | (pairs & 0x3fff_0000_3fff_0000) >> 2;
+    let value = (fours & 0x0fff_ffff) | (fours & 0x0fff_ffff_0000_0000) >> 4;
+    Some((value, ends.trailing_zeros() as usize / 8 + 1))
+}
+
 #[inline(always)]
 fn zigzag(value: i64) -> u64 {
     ((value << 1) ^ (value >> 63)) as u64
@@ -282,13 +300,26 @@ impl EventIter<'_> {
         self.state
     }
 
+    #[inline]
     fn byte(&mut self) -> Option<u8> {
         let (first, rest) = self.rest.split_first()?;
         self.rest = rest;
         Some(*first)
     }
 
+    #[inline]
     fn varint(&mut self) -> Result<u64, DecodeError> {
+        if let Some((value, bytes)) = self.rest.first_chunk().and_then(|near| read_near_varint(*near))
+            && let Some(rest) = self.rest.get(bytes..)
+        {
+            self.rest = rest;
+            return Ok(value);
+        }
+        self.any_varint()
+    }
+
+    /// A number of any length, or near the end.
+    fn any_varint(&mut self) -> Result<u64, DecodeError> {
         let mut value = 0u64;
         for shift in (0..64).step_by(7) {
             let byte = self.byte().ok_or_else(|| DecodeError("an event ends in its middle".into()))?;
@@ -309,6 +340,7 @@ impl EventIter<'_> {
         u32::try_from(value).map_err(|_| DecodeError(format!("id {value} is out of range")))
     }
 
+    #[inline]
     fn event(&mut self, kind: EventKind) -> Result<Event, DecodeError> {
         self.state.ticks = self.state.ticks.wrapping_add(self.varint()?);
         let difference = unzigzag(self.varint()?) as u64;
@@ -333,6 +365,7 @@ impl EventIter<'_> {
         Ok(event)
     }
 
+    #[inline]
     fn read(&mut self) -> Result<Option<Event>, DecodeError> {
         while let Some(op) = self.byte() {
             match op {
@@ -352,6 +385,7 @@ impl EventIter<'_> {
 impl Iterator for EventIter<'_> {
     type Item = Result<Event, DecodeError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         let result = self.read();
         if result.is_err() {

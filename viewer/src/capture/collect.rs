@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use plimsoll_format::{Anchor, Counters, Damage, End, Header, Loss, Record, Symbols, Thinning, Thread, Tick};
+use plimsoll_format::{
+    Anchor, Counters, Damage, End, Events, Header, Loss, Record, Symbols, Thinning, Thread, Tick, unpack,
+};
 
 use crate::model::{
     MissingTime, ModuleId, Modules, PhaseChange, Profile, SegmentInfo, SessionClock, StackTable, TagId, ThreadId,
     ThreadInfo, Unread,
 };
 
+use super::coming::Coming;
 use super::end;
 use super::error::LoadError;
 use super::scan::{BlockFate, Found};
@@ -22,6 +25,36 @@ struct SegmentSpan {
     number: u32,
     first_ticks: Option<u64>,
     last_ticks: u64,
+}
+
+/// A record as far as a collector needs it.
+pub(super) enum Noted {
+    /// Of events, the time of the one before them, and the earliest stamp among them.
+    Events {
+        before_ticks: u64,
+        earliest_ticks: u64,
+    },
+    Other(Box<Record>),
+}
+
+impl Noted {
+    pub(super) fn of(record: Record) -> Noted {
+        match record {
+            Record::Events(events) => {
+                Noted::Events { before_ticks: events.state.ticks, earliest_ticks: earliest(&events) }
+            }
+            record => Noted::Other(Box::new(record)),
+        }
+    }
+}
+
+/// The earliest stamp among these events; the last moment that there is when there are none.
+fn earliest(events: &Events) -> u64 {
+    let mut stamps = unpack(events.state, &events.packed).map_while(Result::ok).map(|event| event.ticks);
+    // A record of one thread is in order. What several threads left together begins without a thread.
+    let one_thread = events.state.thread != 0;
+    let earliest = if one_thread { stamps.next() } else { stamps.min() };
+    earliest.unwrap_or(u64::MAX)
 }
 
 /// Takes what a scan finds.
@@ -43,6 +76,7 @@ pub(super) struct Collector {
     unread: Unread,
     end: Option<End>,
     spans: Vec<SegmentSpan>,
+    coming: Coming,
     /// The newest moment that any record names.
     newest_ticks: u64,
     /// A gap was met and no moment after it is known yet.
@@ -72,6 +106,7 @@ impl Collector {
             unread: Unread::default(),
             end: None,
             spans: Vec::new(),
+            coming: Coming::default(),
             newest_ticks: 0,
             gap_open: false,
             gap_until_ticks: None,
@@ -79,7 +114,7 @@ impl Collector {
         }
     }
 
-    pub(super) fn take(&mut self, found: Found<'_>) {
+    pub(super) fn take(&mut self, found: Found<'_, Noted>) {
         match found {
             Found::Segment { number, .. } => {
                 // A cut that is not in the last file is damage in the middle of the capture.
@@ -87,7 +122,12 @@ impl Collector {
                 self.spans.push(SegmentSpan { number, first_ticks: None, last_ticks: self.newest_ticks });
             }
             Found::Block { fate, .. } => self.block(fate),
-            Found::Record(record) => self.record(record),
+            Found::Record(Noted::Other(record)) => self.record(*record),
+            Found::Record(Noted::Events { before_ticks, earliest_ticks }) => {
+                // The state's time is that of the event before: already in the past.
+                self.newest_ticks = self.newest_ticks.max(before_ticks);
+                self.coming.note(earliest_ticks);
+            }
             Found::Unknown(_) => self.unread.records += 1,
             Found::Damage(damage) if damage.at_end => self.cut = Some(damage),
             Found::Damage(damage) => self.damaged(&damage),
@@ -139,8 +179,6 @@ impl Collector {
             }
             Record::StackNodes(nodes) => nodes.iter().for_each(|node| self.stacks.insert(node)),
             Record::Tag { id, name } => drop(self.tags.insert(TagId(id), name)),
-            // The state's time is that of the event before: already in the past.
-            Record::Events(events) => self.newest_ticks = self.newest_ticks.max(events.state.ticks),
             Record::Watermark { ticks } => self.moment(ticks),
             Record::Tick(tick) => {
                 self.moment(tick.ticks);
@@ -165,7 +203,7 @@ impl Collector {
                 self.losses.push(loss);
             }
             Record::Thinning(thinning) => self.thin(&thinning),
-            Record::LiveBlocks(_) => {}
+            Record::Events(_) | Record::LiveBlocks(_) => {}
             Record::Symbols(symbols) => self.symbols.push(symbols),
             Record::End(end) => {
                 self.moment(end.ticks);
@@ -205,6 +243,13 @@ impl Collector {
         if self.intervals.last() != Some(&change) {
             self.intervals.push(change);
         }
+    }
+
+    /// What was noted of the events' times.
+    pub(super) fn coming(&mut self) -> Coming {
+        let mut coming = std::mem::take(&mut self.coming);
+        coming.finish();
+        coming
     }
 
     /// The profile, with everything that a reader should know as warnings.

@@ -63,4 +63,7 @@ pub enum LoadError {
         /// Bytes in it.
         bytes: u64,
     },
+    /// The system gave no thread to read with.
+    #[error("cannot start a thread to read a capture with: {0}; raise the limit of processes and try again")]
+    Thread(#[source] io::Error),
 }

@@ -1,14 +1,17 @@
 //! Reads capture files: finds the segments, streams their blocks, collects everything but events into a
 //! [`Profile`].
 //!
+//! One thread reads, others decode block by block, the caller's takes what they made in the file's order (`pipeline`).
 //! Files are read, never mapped: a capture may be cut or grow while it is read. Reading stops where the file ended
 //! when it was opened, so that every pass sees the same bytes. Nothing is kept of the events: memory is bounded by
 //! what the capture defines, not by its length.
 
 mod collect;
+mod coming;
 mod end;
 mod error;
 mod files;
+mod pipeline;
 mod scan;
 mod series;
 mod warnings;
@@ -19,7 +22,10 @@ use std::sync::Arc;
 
 use crate::model::Profile;
 
-use collect::Collector;
+use plimsoll_format::Record;
+
+use collect::{Collector, Noted};
+pub(crate) use coming::Coming;
 pub use error::LoadError;
 use files::SegmentFile;
 pub use scan::{BlockFate, Found};
@@ -45,6 +51,8 @@ impl fmt::Debug for LoadOptions {
 pub struct Capture {
     /// Everything but the events.
     pub profile: Profile,
+    /// How early the events are that are still to come, at each place in the files.
+    pub(crate) coming: Coming,
     files: Vec<SegmentFile>,
     session: u64,
     options: LoadOptions,
@@ -63,11 +71,12 @@ pub fn open(path: impl AsRef<Path>, options: &LoadOptions) -> Result<Capture, Lo
     let path = path.as_ref();
     let found = files::find(path)?;
     let mut collector = Collector::new(path);
-    let progress = options.progress.as_deref().map(|progress| progress as &dyn Fn(u64, u64));
-    scan::scan(&found.files, found.session, progress, &mut |item| collector.take(item))?;
+    let progress = options.progress.as_deref();
+    pipeline::scan(&found.files, found.session, progress, &Noted::of, &mut |item| collector.take(item))?;
     let segments = found.files.iter().map(SegmentFile::info).collect();
+    let coming = collector.coming();
     let profile = collector.finish(segments, found.warnings)?;
-    Ok(Capture { profile, files: found.files, session: found.session, options: options.clone() })
+    Ok(Capture { profile, coming, files: found.files, session: found.session, options: options.clone() })
 }
 
 impl Capture {
@@ -77,8 +86,16 @@ impl Capture {
     ///
     /// When a file can no longer be read.
     pub fn scan(&self, take: &mut dyn FnMut(Found<'_>)) -> Result<(), LoadError> {
-        let progress = self.options.progress.as_deref().map(|progress| progress as &dyn Fn(u64, u64));
-        scan::scan(&self.files, self.session, progress, take)
+        self.scan_as(&|record| record, take)
+    }
+
+    /// The same, with records as `decode` makes them; it is called on other threads.
+    pub(crate) fn scan_as<T: Send>(
+        &self,
+        decode: &(dyn Fn(Record) -> T + Sync),
+        take: &mut dyn FnMut(Found<'_, T>),
+    ) -> Result<(), LoadError> {
+        pipeline::scan(&self.files, self.session, self.options.progress.as_deref(), decode, take)
     }
 
     /// The files of the capture, in order.

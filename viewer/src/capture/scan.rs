@@ -1,6 +1,8 @@
-//! Streams the blocks of a capture and keeps those that belong to it: each once, of one session.
+//! Reads the blocks of a capture and keeps those that belong to it: each once, of one session.
 
-use plimsoll_format::{BlockHeader, Damage, Item, Reader, Record, UnknownRecord};
+use std::path::Path;
+
+use plimsoll_format::{Block, BlockHeader, Damage, Item, Reader, Record, UnknownRecord};
 
 use crate::model::BlockGap;
 
@@ -10,15 +12,15 @@ use super::files::{READ_BYTES, SegmentFile, read_some};
 /// Missing ranges of sequence numbers that are remembered; in a file with more, late blocks count as copies.
 const MAX_GAPS: usize = 4096;
 
-/// What a scan meets, in order.
+/// What a scan meets, in order; records as they are, or what was made of them.
 #[derive(Debug)]
-pub enum Found<'a> {
+pub enum Found<'a, R = Record> {
     /// A file begins.
     Segment {
         /// Its number.
         number: u32,
         /// Where it is.
-        path: &'a std::path::Path,
+        path: &'a Path,
     },
     /// A whole block; its records follow when it is kept.
     Block {
@@ -30,7 +32,7 @@ pub enum Found<'a> {
         fate: BlockFate,
     },
     /// A record of a kept block.
-    Record(Record),
+    Record(R),
     /// A record of a kept block that was skipped.
     Unknown(UnknownRecord),
     /// Bytes that belong to no whole block.
@@ -54,20 +56,31 @@ pub enum BlockFate {
     Unreadable,
 }
 
-/// Goes through all files and gives `take` everything it meets.
-pub(super) fn scan(
-    files: &[SegmentFile],
+/// What a reader meets; the records of a block are still to be decoded.
+#[derive(Debug)]
+pub(super) enum Piece<'a> {
+    Segment { number: u32, path: &'a Path },
+    Block { block: Block, fate: BlockFate, gap: Option<BlockGap> },
+    Damage(Damage),
+}
+
+/// Takes a piece; false when nobody listens any more.
+pub(super) type Give<'g, 'a> = dyn FnMut(Piece<'a>) -> bool + 'g;
+
+/// Reads all files and gives everything in them.
+pub(super) fn read<'a>(
+    files: &'a [SegmentFile],
     session: u64,
-    progress: Option<&dyn Fn(u64, u64)>,
-    take: &mut dyn FnMut(Found<'_>),
+    progress: Option<&(dyn Fn(u64, u64) + Send + Sync)>,
+    give: &mut Give<'_, 'a>,
 ) -> Result<(), LoadError> {
     let total = files.iter().map(|file| file.bytes).sum();
     let mut done = 0;
     let mut sequence = Sequence::default();
     let mut buffer = vec![0; READ_BYTES];
     for file in files {
-        take(Found::Segment { number: file.number, path: &file.path });
         sequence.segment(file.number);
+        let mut is_heard = give(Piece::Segment { number: file.number, path: &file.path });
         let mut reader = Reader::new();
         let mut input = file.bytes_from_start()?;
         loop {
@@ -77,9 +90,12 @@ pub(super) fn scan(
                 _ => reader.end(),
             }
             while let Some(item) = reader.next_item() {
-                match item {
-                    Item::Damage(damage) => take(Found::Damage(damage)),
-                    Item::Block(block) => take_block(&block, session, &mut sequence, take),
+                is_heard &= match item {
+                    Item::Damage(damage) => give(Piece::Damage(damage)),
+                    Item::Block(block) => give_block(block, session, &mut sequence, give),
+                };
+                if !is_heard {
+                    return Ok(());
                 }
             }
             done += count as u64;
@@ -94,27 +110,12 @@ pub(super) fn scan(
     Ok(())
 }
 
-fn take_block(block: &plimsoll_format::Block, session: u64, sequence: &mut Sequence, take: &mut dyn FnMut(Found<'_>)) {
-    let header = block.header;
+fn give_block(block: Block, session: u64, sequence: &mut Sequence, give: &mut Give<'_, '_>) -> bool {
     let (mut fate, mut gap) = (BlockFate::Foreign, None);
-    if header.session == session {
-        (fate, gap) = sequence.take(header.sequence);
+    if block.header.session == session {
+        (fate, gap) = sequence.take(block.header.sequence);
     }
-    let records = matches!(fate, BlockFate::Kept | BlockFate::Late).then(|| block.try_records());
-    if matches!(records, Some(Err(_))) {
-        fate = BlockFate::Unreadable;
-    }
-    take(Found::Block { offset: block.offset, header, fate });
-    if let Some(gap) = gap {
-        take(Found::Gap(gap));
-    }
-    let Some(Ok(records)) = records else { return };
-    for record in records {
-        match record {
-            Ok(record) => take(Found::Record(record)),
-            Err(unknown) => take(Found::Unknown(unknown)),
-        }
-    }
+    give(Piece::Block { block, fate, gap })
 }
 
 /// Which blocks have been seen, by their sequence numbers.

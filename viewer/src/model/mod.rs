@@ -13,6 +13,7 @@ mod tally;
 mod tally_test;
 
 pub use clock::SessionClock;
+pub(crate) use clock::Stretch;
 pub use ids::{ModuleId, StackId, TagId, ThreadId};
 pub use measure::Measure;
 pub use modules::{ModuleInfo, Modules};

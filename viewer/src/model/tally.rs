@@ -79,6 +79,11 @@ impl Tally {
         Tally { interval_bytes, ..Tally::default() }
     }
 
+    /// The tally of an exact capture with this many blocks and bytes.
+    pub(crate) fn exact(blocks: u64, bytes: u64) -> Tally {
+        Tally { blocks, bytes, ..Tally::new(1) }
+    }
+
     /// Adds a recorded block.
     #[inline]
     pub fn add(&mut self, weight: &Weight) {

@@ -84,6 +84,7 @@ impl FlameGraph {
         options: &ViewOptions,
         of: Of,
     ) -> FlameGraph {
+        symbolizer.prepare(heap.sites.iter().map(|site| (site.stack, site.first_ticks)));
         let mut graph = FlameGraph { of, stacks: BTreeMap::new(), sum: Tally::new(heap.interval_bytes) };
         for site in &heap.sites {
             let Some(tally) = of.figure(site).filter(|tally| !tally.is_empty()) else { continue };

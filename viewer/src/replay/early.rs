@@ -3,8 +3,10 @@
 //! When such a free is applied nothing lives at its address, as with blocks from before the session. It is remembered: a
 //! second allocation in a row of that address tells that the first one's free came early.
 
+use super::figure::Figure;
 use super::ledger::Ledger;
-use super::order::Pending;
+use super::pending::Pending;
+use super::sources::Known;
 
 /// A free of an address where nothing was known to live: of a block from before the session, or one whose allocation
 /// is stamped later by another CPU's clock.
@@ -20,27 +22,27 @@ const MAX_EARLY: usize = 1 << 16;
 /// before the session whose address was given to another thread at once.
 const MAX_SKEW_NS: u64 = 2_000;
 
-impl Ledger<'_> {
+impl<F: Figure> Ledger<'_, F> {
     /// A free of an address where nothing is known to live.
-    pub(super) fn free_unknown(&mut self, item: &Pending) {
+    pub(super) fn free_unknown(&mut self, item: &Pending, source: Known) {
         self.repairs.unknown_frees += 1;
         if self.early.len() >= MAX_EARLY {
             self.early.clear();
         }
-        self.early.insert(item.address, EarlyFree { ticks: item.ticks, thread: item.thread });
+        self.early.insert(item.address, EarlyFree { ticks: item.ticks, thread: source.source.thread });
     }
 
     /// How many ticks before the allocation of the block at `address` another thread freed that address; `None` when
     /// none did.
     pub(super) fn early_gap(&self, address: u64) -> Option<u64> {
-        let (early, block) = (self.early.get(&address)?, self.live.get(&address)?);
-        let thread = self.sites.get(block.site)?.site.thread.0;
+        let (early, block) = (self.early.get(&address)?, self.live.get(address)?);
+        let thread = self.sites.thread(block.site)?;
         (early.thread != thread).then(|| block.ticks.saturating_sub(early.ticks))
     }
 
     /// The block at `address` was freed by a free that came before its allocation.
     pub(super) fn free_early(&mut self, address: u64) {
-        let Some(block) = self.live.remove(&address) else { return };
+        let Some(block) = self.live.remove(address) else { return };
         self.drop_live(&block);
         self.early.remove(&address);
         self.repairs.unknown_frees = self.repairs.unknown_frees.saturating_sub(1);
@@ -53,7 +55,7 @@ impl Ledger<'_> {
         let clock = &self.profile.clock;
         let is_near = |address: &u64| {
             let gap = self.early_gap(*address)?;
-            let block = self.live.get(address)?;
+            let block = self.live.get(*address)?;
             Some(clock.ns(block.ticks).saturating_sub(clock.ns(block.ticks.saturating_sub(gap))) <= MAX_SKEW_NS)
         };
         let mut freed: Vec<u64> = self.early.keys().filter(|address| is_near(address) == Some(true)).copied().collect();

@@ -1,6 +1,8 @@
 //! Histograms that a replay fills: power-of-two buckets of tallies.
 
-use crate::model::{Tally, Weight};
+use crate::model::Tally;
+
+use super::figure::Figure;
 
 /// Buckets of a histogram of 64-bit numbers.
 pub const BUCKETS: usize = 64;
@@ -27,22 +29,38 @@ pub struct Histogram {
 }
 
 impl Histogram {
+    /// All buckets, smallest first.
+    pub fn buckets(&self) -> &[Tally] {
+        &self.buckets
+    }
+}
+
+/// A histogram under way.
+#[derive(Debug, Clone)]
+pub(super) struct Buckets<F>([F; BUCKETS]);
+
+impl<F: Figure> Buckets<F> {
     /// An empty histogram of a capture with this mean interval (1 in exact mode).
-    pub fn new(interval_bytes: u64) -> Histogram {
-        Histogram { buckets: vec![Tally::new(interval_bytes); BUCKETS] }
+    pub(super) fn new(interval_bytes: u64) -> Buckets<F> {
+        Buckets([F::none(interval_bytes); BUCKETS])
     }
 
     /// Counts a block under `value`.
     #[inline]
-    pub fn add(&mut self, value: u64, weight: &Weight) {
-        if let Some(bucket) = self.buckets.get_mut(bucket_of(value)) {
+    pub(super) fn add(&mut self, value: u64, weight: &F::Weight) {
+        self.add_to(bucket_of(value), weight);
+    }
+
+    /// Counts a block in a bucket.
+    #[inline]
+    pub(super) fn add_to(&mut self, bucket: usize, weight: &F::Weight) {
+        if let Some(bucket) = self.0.get_mut(bucket) {
             bucket.add(weight);
         }
     }
 
-    /// All buckets, smallest first.
-    pub fn buckets(&self) -> &[Tally] {
-        &self.buckets
+    pub(super) fn finish(&self) -> Histogram {
+        Histogram { buckets: self.0.iter().map(F::tally).collect() }
     }
 }
 

@@ -1,99 +1,81 @@
 //! The books: which blocks are live, and what each event changes.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::hint::black_box;
 
 use foldhash::fast::RandomState;
-use plimsoll_format::{EventKind, LiveBlock, Thinning};
+use plimsoll_format::{Event, EventKind, LiveBlock, Thinning};
 
-use crate::model::{Profile, Tally, Weight};
+use crate::model::Profile;
 
+use super::ages::Ages;
+use super::block::{Block, Origin};
 use super::early::EarlyFree;
+use super::figure::Figure;
 use super::heap::{Moment, Repairs, ReplayOptions, Since};
-use super::histogram::Histogram;
-use super::order::Pending;
+use super::histogram::Buckets;
+use super::live::{LiveBlocks, Place};
+use super::pending::{Pending, Source};
 use super::sites::Sites;
 use super::snapshot::Snapshot;
+use super::sources::{Known, Sources};
 
-/// How a block came to be known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Origin {
-    Allocated,
-    /// By a reallocation, so that it is never temporary.
-    Reallocated,
-    /// Listed at the opening of a segment; its own event may still come, and so may those of the address's former blocks.
-    Listed,
-}
-
-/// A live block.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Block {
-    pub(super) ticks: u64,
-    pub(super) size_bytes: u64,
-    pub(super) interval_bytes: u64,
-    pub(super) site: u32,
-    /// Allocations of its thread up to and including this one, modulo 2^32.
-    number: u32,
-    pub(super) origin: Origin,
-}
-
-impl Block {
-    pub(super) fn weight(&self) -> Weight {
-        Weight::new(self.size_bytes, self.interval_bytes)
-    }
-}
+/// Live blocks whose table stays in a processor's own cache: half a megabyte.
+const FITS_CACHE: usize = 1 << 13;
 
 /// An old block between the begin of its reallocation and its outcome.
-#[derive(Debug, Clone, Copy)]
-struct Held {
+#[derive(Clone, Copy)]
+struct Held<F: Figure> {
     address: u64,
     /// `None` when the block was not known.
-    block: Option<Block>,
+    block: Option<Block<F>>,
     ticks: u64,
 }
 
 /// What is known of a thread.
-#[derive(Debug, Clone, Copy, Default)]
-struct ThreadState {
+#[derive(Clone, Copy)]
+struct ThreadState<F: Figure> {
     allocations: u32,
-    held: Option<Held>,
+    held: Option<Held<F>>,
 }
 
 /// See the module's description.
-pub(super) struct Ledger<'a> {
+pub(super) struct Ledger<'a, F: Figure> {
     pub(super) profile: &'a Profile,
     pub(super) options: ReplayOptions,
-    pub(super) live: HashMap<u64, Block, RandomState>,
-    pub(super) sites: Sites,
-    threads: HashMap<u32, ThreadState, RandomState>,
+    pub(super) live: LiveBlocks<F>,
+    pub(super) sites: Sites<F>,
+    pub(super) sources: Sources,
+    /// By the position that `sources` give.
+    threads: Vec<ThreadState<F>>,
     pub(super) early: HashMap<u64, EarlyFree, RandomState>,
     /// All live blocks together.
-    pub(super) now: Tally,
+    pub(super) now: F,
     /// The largest `now` so far, and when.
-    pub(super) peak: Tally,
+    pub(super) peak: F,
     pub(super) peak_ticks: u64,
-    pub(super) lifetimes: Histogram,
-    pub(super) censored: Histogram,
-    pub(super) sizes: Histogram,
+    pub(super) lifetimes: Buckets<F>,
+    pub(super) censored: Buckets<F>,
+    pub(super) sizes: Buckets<F>,
+    pub(super) ages: Ages<'a>,
     pub(super) since_counters: Since,
     counters_ticks: u64,
     /// What was allocated in this span counts: all of it without a range.
     span: (u64, u64),
     /// Live figures are taken before the first event after this moment; `None` when they are for the end or the peak.
     pub(super) snapshot_at: Option<u64>,
-    pub(super) snapshot: Option<Snapshot>,
+    pub(super) snapshot: Option<Snapshot<F>>,
     pub(super) events: u64,
     pub(super) reallocations: u64,
     pub(super) repairs: Repairs,
     pub(super) last_ticks: u64,
-    is_exact: bool,
     pub(super) interval_bytes: u64,
 }
 
-impl<'a> Ledger<'a> {
-    pub(super) fn new(profile: &'a Profile, options: &ReplayOptions) -> Ledger<'a> {
+impl<'a, F: Figure> Ledger<'a, F> {
+    pub(super) fn new(profile: &'a Profile, options: &ReplayOptions) -> Ledger<'a, F> {
         let interval_bytes = profile.interval_bytes();
-        let none = Histogram::new(interval_bytes);
+        let none = Buckets::new(interval_bytes);
         let span = match options.range {
             Some(range) => (profile.clock.ticks(range.from_ns), end_of(profile, range.to_ns)),
             None => (0, u64::MAX),
@@ -106,16 +88,18 @@ impl<'a> Ledger<'a> {
         Ledger {
             profile,
             options: *options,
-            live: HashMap::default(),
+            live: LiveBlocks::new(),
             sites: Sites::new(interval_bytes),
-            threads: HashMap::default(),
+            sources: Sources::new(),
+            threads: Vec::new(),
             early: HashMap::default(),
-            now: Tally::new(interval_bytes),
-            peak: Tally::new(interval_bytes),
+            now: F::none(interval_bytes),
+            peak: F::none(interval_bytes),
             peak_ticks: profile.header.start.ticks,
             lifetimes: none.clone(),
             censored: none.clone(),
             sizes: none,
+            ages: Ages::new(&profile.clock),
             since_counters: Since::default(),
             counters_ticks: profile.counters.last().map_or(0, |counters| counters.ticks),
             span,
@@ -125,65 +109,94 @@ impl<'a> Ledger<'a> {
             reallocations: 0,
             repairs: Repairs::default(),
             last_ticks: 0,
-            is_exact: profile.is_exact(),
             interval_bytes,
         }
     }
 
     /// Whether a block that was allocated then counts.
-    pub(super) fn counts(&self, block: &Block) -> bool {
+    pub(super) fn counts(&self, block: &Block<F>) -> bool {
         (self.span.0..=self.span.1).contains(&block.ticks)
     }
 
-    /// Whether this allocation names an address where another block is live.
+    /// Looks up the blocks of events whose turn is next. Of a heap that outgrows the processor's caches each look-up waits
+    /// for memory; asked for in a row they wait together.
     #[inline]
-    pub(super) fn is_live_otherwise(&self, item: &Pending) -> bool {
-        self.live.get(&item.address).is_some_and(|block| !is_listed_already(block, item))
+    pub(super) fn approach(&self, items: &[Pending]) {
+        if self.live.len() > FITS_CACHE && items.len() > 1 {
+            let sizes = items.iter().map(|item| self.live.get(item.address).map_or(0, |block| block.size_bytes));
+            black_box(sizes.fold(0, u64::wrapping_add));
+        }
     }
 
-    /// Applies an event whose turn it is.
+    /// Applies an event whose turn it is. False, and nothing has happened, when it allocates an address where another
+    /// block is live.
     #[inline]
-    pub(super) fn apply(&mut self, item: &Pending, kind: EventKind) {
-        if self.snapshot_at.is_some_and(|at| item.ticks > at) {
-            self.take_snapshot();
+    pub(super) fn apply(&mut self, item: &Pending, source: u32, kind: EventKind) -> bool {
+        let source = self.sources.get(source);
+        let is_snapshot_due = self.snapshot_at.is_some_and(|at| item.ticks > at);
+        if is_snapshot_due || !F::EXACT {
+            let block = self.live.get(item.address).filter(|_| kind.is_alloc());
+            if block.is_some_and(|block| !is_listed_already(block, item)) {
+                return false;
+            }
+            if is_snapshot_due {
+                self.take_snapshot();
+            }
+            if !F::EXACT {
+                self.settle_held(source, kind);
+            }
+        }
+        match kind {
+            EventKind::Alloc if !self.allocate(item, source, Origin::Allocated) => return false,
+            EventKind::ReallocAlloc if !self.complete_realloc(item, source) => return false,
+            EventKind::Alloc | EventKind::ReallocAlloc => {}
+            EventKind::Free => self.free(item, source),
+            EventKind::ReallocFree => self.begin_realloc(item, source),
+            EventKind::ReallocUndo => self.undo_realloc(item, source),
         }
         self.events += 1;
         self.last_ticks = self.last_ticks.max(item.ticks);
-        if !self.is_exact {
-            self.settle_held(item, kind);
-        }
-        match kind {
-            EventKind::Alloc => self.allocate(item, Origin::Allocated),
-            EventKind::Free => self.free(item),
-            EventKind::ReallocFree => self.begin_realloc(item),
-            EventKind::ReallocAlloc => self.complete_realloc(item),
-            EventKind::ReallocUndo => self.undo_realloc(item),
+        true
+    }
+
+    /// Applies an event; the block at its address goes, when it has to.
+    pub(super) fn apply_anyhow(&mut self, item: &Pending, source: u32, kind: EventKind) {
+        if !self.apply(item, source, kind) {
+            // Only damage leads here: a free that was pulled forward could not free the block.
+            self.free_unseen(item.address);
+            self.apply(item, source, kind);
         }
     }
 
     /// In a sampled capture the new block of a reallocation need not be a sample: another event of the thread then
     /// shows that the old one went.
-    fn settle_held(&mut self, item: &Pending, kind: EventKind) {
+    fn settle_held(&mut self, source: Known, kind: EventKind) {
         if matches!(kind, EventKind::ReallocAlloc | EventKind::ReallocUndo) {
             return;
         }
-        let held = self.threads.get_mut(&item.thread).and_then(|state| state.held.take());
-        if let Some(held) = held {
+        if let Some(held) = state(&mut self.threads, source).held.take() {
             self.retire_held(&held);
         }
     }
 
-    fn allocate(&mut self, item: &Pending, origin: Origin) {
-        let thread = self.threads.entry(item.thread).or_default();
+    /// A block came to be. False, and nothing has happened, when another one is live at its address.
+    #[inline]
+    fn allocate(&mut self, item: &Pending, source: Known, origin: Origin) -> bool {
+        let place = self.live.find(item.address);
+        if let Place::Taken(place) = place
+            && self.live.at(place).is_some_and(|block| !is_listed_already(block, item))
+        {
+            return false;
+        }
+        let thread = state(&mut self.threads, source);
         thread.allocations = thread.allocations.wrapping_add(1);
         let number = thread.allocations;
-        if self.live.get(&item.address).is_some_and(|block| is_listed_already(block, item)) {
-            return;
-        }
-        let site = self.sites.index((item.stack, item.thread, item.tag), item.ticks, &self.profile.stacks);
-        let interval_bytes = if self.is_exact { 1 } else { item.interval_bytes };
+        let Place::Free(place) = place else { return true };
+        let Source { thread, tag, interval_bytes } = source.source;
+        let site = self.sites.index((item.stack, thread, tag), item.ticks, &self.profile.stacks);
         let (ticks, size_bytes) = (item.ticks, item.size_bytes);
-        let block = Block { ticks, size_bytes, interval_bytes, site, number, origin };
+        let block = Block::new(ticks, size_bytes, F::interval(interval_bytes), site, number, origin);
+        self.live.put(place, item.address, block);
         let weight = block.weight();
         let counts = self.counts(&block);
         if let Some(site) = self.sites.change(site) {
@@ -191,6 +204,7 @@ impl<'a> Ledger<'a> {
             if counts {
                 site.total.add(&weight);
             }
+            site.add_live(&weight, ticks);
         }
         if counts {
             self.sizes.add(size_bytes, &weight);
@@ -199,14 +213,18 @@ impl<'a> Ledger<'a> {
             self.since_counters.allocations += 1;
             self.since_counters.bytes = self.since_counters.bytes.saturating_add(size_bytes);
         }
-        self.insert(item.address, block, &weight, ticks);
+        self.now.add(&weight);
         self.peak_if_new(ticks);
+        true
     }
 
-    /// Puts a block among the living.
-    fn insert(&mut self, address: u64, block: Block, weight: &Weight, ticks: u64) {
-        self.sites.add_live(block.site, weight, ticks);
-        self.now.add(weight);
+    /// An old block is live after all.
+    fn revive(&mut self, address: u64, block: Block<F>, ticks: u64) {
+        let weight = block.weight();
+        if let Some(site) = self.sites.change(block.site) {
+            site.add_live(&weight, ticks);
+        }
+        self.now.add(&weight);
         if let Some(old) = self.live.insert(address, block) {
             // Only damage leads here: every way in has made sure that the address is free.
             self.drop_live(&old);
@@ -223,7 +241,8 @@ impl<'a> Ledger<'a> {
     }
 
     /// Takes a block's weight out of the live figures.
-    pub(super) fn drop_live(&mut self, block: &Block) {
+    #[inline]
+    pub(super) fn drop_live(&mut self, block: &Block<F>) {
         let weight = block.weight();
         if let Some(site) = self.sites.change(block.site) {
             site.live.remove(&weight);
@@ -231,13 +250,14 @@ impl<'a> Ledger<'a> {
         self.now.remove(&weight);
     }
 
-    fn take_out(&mut self, address: u64, ticks: u64) -> Option<Block> {
-        let Entry::Occupied(entry) = self.live.entry(address) else { return None };
+    #[inline]
+    fn take_out(&mut self, address: u64, ticks: u64) -> Option<Block<F>> {
+        let Place::Taken(place) = self.live.find(address) else { return None };
         // A listed block stands for the last life of its address: an earlier free belongs to a life before.
-        if entry.get().origin == Origin::Listed && ticks < entry.get().ticks {
+        if self.live.at(place).is_some_and(|block| block.origin() == Origin::Listed && ticks < block.ticks) {
             return None;
         }
-        let block = entry.remove();
+        let block = self.live.take(place)?;
         self.drop_live(&block);
         if !self.early.is_empty() {
             self.early.remove(&address);
@@ -245,18 +265,20 @@ impl<'a> Ledger<'a> {
         Some(block)
     }
 
-    fn free(&mut self, item: &Pending) {
-        let Some(block) = self.take_out(item.address, item.ticks) else { return self.free_unknown(item) };
-        let is_temporary = block.origin == Origin::Allocated && self.is_exact && {
-            let same_thread = self.sites.get(block.site).is_some_and(|state| state.site.thread.0 == item.thread);
-            let now = self.threads.get(&item.thread).map_or(0, |state| state.allocations);
-            same_thread && now.wrapping_sub(block.number) <= 1
+    #[inline]
+    fn free(&mut self, item: &Pending, source: Known) {
+        let Some(block) = self.take_out(item.address, item.ticks) else { return self.free_unknown(item, source) };
+        let is_temporary = block.origin() == Origin::Allocated && F::EXACT && {
+            let same_thread = self.sites.thread(block.site) == Some(source.source.thread);
+            let now = self.threads.get(source.thread_at).map_or(0, |state| state.allocations);
+            same_thread && block.allocations_since(now) <= 1
         };
         self.retire(&block, item.ticks, is_temporary);
     }
 
     /// Counts a block as freed; it is out of the live figures already.
-    pub(super) fn retire(&mut self, block: &Block, ticks: u64, is_temporary: bool) {
+    #[inline]
+    pub(super) fn retire(&mut self, block: &Block<F>, ticks: u64, is_temporary: bool) {
         let weight = block.weight();
         if ticks > self.counters_ticks {
             self.since_counters.frees += 1;
@@ -267,11 +289,12 @@ impl<'a> Ledger<'a> {
         }
         if let Some(site) = self.sites.change(block.site) {
             site.freed.add(&weight);
-            if let Some(temporary) = site.temporary.as_mut().filter(|_| is_temporary) {
-                temporary.add(&weight);
+            if is_temporary {
+                site.temporary.add(&weight);
             }
         }
-        self.lifetimes.add(self.age_ns(block, ticks), &weight);
+        let bucket = self.ages.bucket(block.ticks, ticks);
+        self.lifetimes.add_to(bucket, &weight);
     }
 
     /// The old block of an address that was allocated again was freed unseen.
@@ -282,7 +305,7 @@ impl<'a> Ledger<'a> {
 
     /// Counts a block as freed at an unknown time.
     pub(super) fn give_up(&mut self, address: u64) {
-        let Some(block) = self.live.remove(&address) else { return };
+        let Some(block) = self.live.remove(address) else { return };
         self.drop_live(&block);
         self.censor(&block, self.last_ticks);
         if self.counts(&block)
@@ -292,34 +315,35 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    fn begin_realloc(&mut self, item: &Pending) {
+    fn begin_realloc(&mut self, item: &Pending, source: Known) {
         let block = self.take_out(item.address, item.ticks);
         if block.is_none() {
-            self.free_unknown(item);
+            self.free_unknown(item, source);
         }
         let held = Held { address: item.address, block, ticks: item.ticks };
-        let before = self.threads.entry(item.thread).or_default().held.replace(held);
-        if let Some(before) = before {
+        if let Some(before) = state(&mut self.threads, source).held.replace(held) {
             self.retire_held(&before);
         }
     }
 
-    fn complete_realloc(&mut self, item: &Pending) {
-        if let Some(held) = self.threads.entry(item.thread).or_default().held.take() {
+    /// The new block of a reallocation. False, and nothing has happened, when another one is live at its address.
+    fn complete_realloc(&mut self, item: &Pending, source: Known) -> bool {
+        if !self.allocate(item, source, Origin::Reallocated) {
+            return false;
+        }
+        if let Some(held) = state(&mut self.threads, source).held.take() {
             self.retire_held(&held);
         }
         self.reallocations += 1;
         if item.ticks > self.counters_ticks {
             self.since_counters.reallocations += 1;
         }
-        self.allocate(item, Origin::Reallocated);
+        true
     }
 
-    fn undo_realloc(&mut self, item: &Pending) {
-        match self.threads.entry(item.thread).or_default().held.take() {
-            Some(Held { address, block: Some(block), .. }) => {
-                self.insert(address, block, &block.weight(), item.ticks);
-            }
+    fn undo_realloc(&mut self, item: &Pending, source: Known) {
+        match state(&mut self.threads, source).held.take() {
+            Some(Held { address, block: Some(block), .. }) => self.revive(address, block, item.ticks),
             // The free that was none is taken back.
             Some(Held { address, block: None, .. }) => {
                 self.early.remove(&address);
@@ -329,7 +353,7 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    fn retire_held(&mut self, held: &Held) {
+    fn retire_held(&mut self, held: &Held<F>) {
         if let Some(block) = &held.block {
             self.retire(block, held.ticks, false);
         }
@@ -338,12 +362,12 @@ impl<'a> Ledger<'a> {
     /// Reallocations without an outcome. In an exact capture that was cut off the old block is kept: it lives, or
     /// its contents do in a block that was never told.
     pub(super) fn settle_open_reallocs(&mut self) {
-        let held: Vec<Held> = self.threads.values_mut().filter_map(|state| state.held.take()).collect();
+        let held: Vec<Held<F>> = self.threads.iter_mut().filter_map(|state| state.held.take()).collect();
         for held in held {
             match held.block {
-                Some(block) if self.is_exact => {
+                Some(block) if F::EXACT => {
                     self.repairs.open_reallocs += 1;
-                    self.insert(held.address, block, &block.weight(), held.ticks);
+                    self.revive(held.address, block, held.ticks);
                 }
                 _ => self.retire_held(&held),
             }
@@ -353,43 +377,55 @@ impl<'a> Ledger<'a> {
     /// Raises the interval: some live samples are forgotten, though their blocks may live on; the others stand for more.
     pub(super) fn thin(&mut self, thinning: &Thinning) {
         for address in &thinning.dropped {
-            if let Some(block) = self.live.remove(address) {
+            if let Some(block) = self.live.remove(*address) {
                 self.drop_live(&block);
                 self.censor(&block, thinning.ticks);
             }
         }
         for address in &thinning.kept {
-            let Some(block) = self.live.get(address).copied() else { continue };
-            let kept = Block { interval_bytes: thinning.to_interval_bytes, ..block };
+            let Some(block) = self.live.get(*address).copied() else { continue };
+            let mut kept = block;
+            kept.interval = F::interval(thinning.to_interval_bytes);
             self.live.insert(*address, kept);
             self.drop_live(&block);
-            self.sites.add_live(kept.site, &kept.weight(), thinning.ticks);
+            if let Some(site) = self.sites.change(kept.site) {
+                site.add_live(&kept.weight(), thinning.ticks);
+            }
             self.now.add(&kept.weight());
         }
     }
 
     /// A block that is live at a segment's opening, whose allocation was not read.
     pub(super) fn list(&mut self, listed: &LiveBlock) {
-        let item = Pending::listed(listed);
-        self.allocate(&item, Origin::Listed);
+        let LiveBlock { ticks, address, size_bytes, interval_bytes, stack, thread, tag, .. } = *listed;
+        let kind = EventKind::Alloc;
+        let event = Event { kind, ticks, address, size_bytes, stack, thread, tag, interval_bytes };
+        let source = self.sources.number(Source { thread, tag, interval_bytes });
+        let (item, source) = (Pending::new(&event, source), self.sources.get(source));
+        self.allocate(&item, source, Origin::Listed);
     }
 
     /// A block is lost from sight while it lives: its lifetime is longer than this.
-    pub(super) fn censor(&mut self, block: &Block, ticks: u64) {
+    pub(super) fn censor(&mut self, block: &Block<F>, ticks: u64) {
         if self.counts(block) {
-            self.censored.add(self.age_ns(block, ticks), &block.weight());
+            let age_ns = self.ages.of(block.ticks, ticks);
+            self.censored.add(age_ns, &block.weight());
         }
-    }
-
-    pub(super) fn age_ns(&self, block: &Block, ticks: u64) -> u64 {
-        let clock = &self.profile.clock;
-        clock.ns(ticks).saturating_sub(clock.ns(block.ticks))
     }
 }
 
+/// The state of a source's thread.
+#[inline]
+fn state<F: Figure>(threads: &mut Vec<ThreadState<F>>, source: Known) -> &mut ThreadState<F> {
+    if threads.len() <= source.thread_at {
+        threads.resize(source.thread_at + 1, ThreadState { allocations: 0, held: None });
+    }
+    &mut threads[source.thread_at]
+}
+
 /// Whether the event tells of a block that a segment's opening listed, or of a former life of its address.
-fn is_listed_already(block: &Block, item: &Pending) -> bool {
-    block.origin == Origin::Listed && item.ticks <= block.ticks
+fn is_listed_already<F: Figure>(block: &Block<F>, item: &Pending) -> bool {
+    block.origin() == Origin::Listed && item.ticks <= block.ticks
 }
 
 /// The last tick of a nanosecond.

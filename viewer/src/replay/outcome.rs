@@ -2,15 +2,15 @@
 
 use crate::model::{Measure, Profile, Tally};
 
+use super::figure::Figure;
 use super::heap::{Heap, Peak, Repairs, Site};
-use super::histogram::{Ages, Histogram, Lifetimes, Sizes};
+use super::histogram::{Ages, Buckets, Lifetimes, Sizes};
 use super::ledger::Ledger;
 use super::losses::Losses;
-use super::sites::SiteState;
 use super::snapshot::Snapshot;
 
 /// The heap of a replay that has seen all events. `is_partial` when part of the session is missing.
-pub(super) fn heap(mut ledger: Ledger<'_>, is_partial: bool) -> Heap {
+pub(super) fn heap<F: Figure>(mut ledger: Ledger<'_, F>, is_partial: bool) -> Heap {
     ledger.settle_open_reallocs();
     ledger.settle_early_frees();
     let profile = ledger.profile;
@@ -20,11 +20,11 @@ pub(super) fn heap(mut ledger: Ledger<'_>, is_partial: bool) -> Heap {
     let peak = peak(&ledger, &losses);
     let moment_ticks = snapshot.as_ref().map_or(ledger.peak_ticks, |snapshot| snapshot.ticks);
     let peak_ticks = ledger.peak_ticks;
-    let mut states = ledger.sites.finish();
-    place_live(&mut states, snapshot.as_ref());
+    let states = ledger.sites.finish();
     let mut sites: Vec<Site> = Vec::with_capacity(states.len());
     for (index, state) in states.into_iter().enumerate() {
-        let mut site = state.site;
+        let mut site = state.site();
+        place_live(&mut site, index, snapshot.as_ref());
         site.site_peak_ns = profile.ns(state.site_peak_ticks);
         if !losses.is_none() {
             let unsure = snapshot.as_ref().and_then(|snapshot| snapshot.sites.get(index)).map(|at| at.unsure);
@@ -39,9 +39,9 @@ pub(super) fn heap(mut ledger: Ledger<'_>, is_partial: bool) -> Heap {
         interval_bytes: ledger.interval_bytes,
         sites,
         peak,
-        lifetimes: Lifetimes { completed: ledger.lifetimes, censored: ledger.censored },
-        ages: Ages(snapshot.map_or_else(|| Histogram::new(ledger.interval_bytes), |snapshot| snapshot.ages)),
-        sizes: Sizes(ledger.sizes),
+        lifetimes: Lifetimes { completed: ledger.lifetimes.finish(), censored: ledger.censored.finish() },
+        ages: Ages(snapshot.map_or_else(|| Buckets::new(ledger.interval_bytes), |snapshot| snapshot.ages).finish()),
+        sizes: Sizes(ledger.sizes.finish()),
         events: ledger.events,
         reallocations: ledger.reallocations,
         since_counters: ledger.since_counters,
@@ -51,20 +51,17 @@ pub(super) fn heap(mut ledger: Ledger<'_>, is_partial: bool) -> Heap {
     }
 }
 
-/// Puts the figures of the moment into the sites.
-fn place_live(states: &mut [SiteState], snapshot: Option<&Snapshot>) {
-    for (index, state) in states.iter_mut().enumerate() {
-        let site = &mut state.site;
-        let Some(snapshot) = snapshot else {
-            site.live = site.at_peak;
-            continue;
-        };
-        let at = snapshot.sites.get(index).copied();
-        let mut none = site.live;
-        none -= site.live;
-        site.live = at.map_or(none, |at| at.live);
-        site.ages = at.and_then(|at| at.ages);
-    }
+/// Puts the figures of the moment into a site.
+fn place_live<F: Figure>(site: &mut Site, index: usize, snapshot: Option<&Snapshot<F>>) {
+    let Some(snapshot) = snapshot else {
+        site.live = site.at_peak;
+        return;
+    };
+    let at = snapshot.sites.get(index);
+    let mut none = site.live;
+    none -= site.live;
+    site.live = at.map_or(none, |at| at.live.tally());
+    site.ages = at.and_then(|at| at.ages);
 }
 
 fn bound(site: &mut Site, losses: &Losses, unsure: Option<(u64, u64)>, peak_ticks: u64) {
@@ -84,7 +81,7 @@ fn bound(site: &mut Site, losses: &Losses, unsure: Option<(u64, u64)>, peak_tick
 
 /// The peak of the process. Exact captures know it from their events, when nothing is missing: to the byte, or but for
 /// what was there before the session and was freed in it. Otherwise the counters' interval holds it.
-fn peak(ledger: &Ledger<'_>, losses: &Losses) -> Peak {
+fn peak<F: Figure>(ledger: &Ledger<'_, F>, losses: &Losses) -> Peak {
     let profile = ledger.profile;
     let before = u64::try_from(profile.header.before.live_bytes()).unwrap_or(0);
     let recorded = ledger.peak.estimated_bytes();
@@ -113,7 +110,7 @@ fn peak(ledger: &Ledger<'_>, losses: &Losses) -> Peak {
         live_bytes,
         ticks,
         at_ns: profile.ns(ticks),
-        recorded: ledger.peak,
+        recorded: ledger.peak.tally(),
         recorded_at_ns: profile.ns(ledger.peak_ticks),
     }
 }

@@ -8,7 +8,9 @@ use std::collections::HashSet;
 use foldhash::fast::RandomState;
 use plimsoll_format::LiveBlock;
 
-use super::ledger::{Ledger, Origin};
+use super::block::Origin;
+use super::figure::Figure;
+use super::ledger::Ledger;
 use super::order::Order;
 
 /// Where the replay stands with respect to segments.
@@ -35,9 +37,9 @@ impl Opening {
     }
 
     /// Takes a list of blocks. A keyframe's opening may have several.
-    pub(super) fn list(&mut self, blocks: &[LiveBlock], ledger: &mut Ledger<'_>, order: &Order) {
+    pub(super) fn list<F: Figure>(&mut self, blocks: &[LiveBlock], ledger: &mut Ledger<'_, F>, order: &Order) {
         for block in blocks {
-            let known = ledger.live.get(&block.address).is_some_and(|known| known.ticks == block.ticks);
+            let known = ledger.live.get(block.address).is_some_and(|known| known.ticks == block.ticks);
             match &mut self.listed {
                 Some(listed) => {
                     listed.insert(block.address);
@@ -55,11 +57,11 @@ impl Opening {
     }
 
     /// The first event after the opening: the list is complete.
-    pub(super) fn close(&mut self, ledger: &mut Ledger<'_>) {
+    pub(super) fn close<F: Figure>(&mut self, ledger: &mut Ledger<'_, F>) {
         let Some(listed) = self.listed.take() else { return };
         let gone =
-            ledger.live.iter().filter(|(address, block)| block.origin != Origin::Listed && !listed.contains(*address));
-        let mut gone: Vec<u64> = gone.map(|(address, _)| *address).collect();
+            ledger.live.iter().filter(|(address, block)| block.origin() != Origin::Listed && !listed.contains(address));
+        let mut gone: Vec<u64> = gone.map(|(address, _)| address).collect();
         gone.sort_unstable();
         gone.into_iter().for_each(|address| ledger.give_up(address));
     }

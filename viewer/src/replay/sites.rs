@@ -1,12 +1,16 @@
-//! Sites under way: their tallies, and what they held at the peak of the process.
+//! Sites under way: their sums, and what they held at the peak of the process.
 
 use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
-use crate::model::{StackId, StackTable, TagId, Tally, ThreadId, Weight};
+use crate::model::{StackId, StackTable, TagId, ThreadId};
 
+use super::figure::Figure;
 use super::heap::Site;
+
+/// Keys looked up lately, a power of two: most allocations come from a few sites.
+const RECENT: usize = 1 << 10;
 
 /// What a site is known by in events: stack, thread, tag.
 pub(super) type SiteKey = (u32, u32, u32);
@@ -16,31 +20,88 @@ pub(super) type SiteKey = (u32, u32, u32);
 /// A new peak of the process would change `at_peak` of every site. So a peak is only counted, and a site notes what it held
 /// at the latest peak when it first changes after it. A site whose count is behind at the end has not changed since.
 #[derive(Debug, Clone)]
-pub(super) struct SiteState {
-    pub(super) site: Site,
+pub(super) struct SiteState<F> {
+    pub(super) thread: u32,
+    stack: u32,
+    tag: u32,
+    pub(super) total: F,
+    pub(super) freed: F,
+    pub(super) live: F,
+    pub(super) temporary: F,
+    at_peak: F,
+    site_peak: F,
     pub(super) site_peak_ticks: u64,
+    first_ticks: u64,
+    pub(super) last_ticks: u64,
     peak: u64,
+}
+
+impl<F: Figure> SiteState<F> {
+    /// A block came to live: the site's own peak may be new.
+    #[inline]
+    pub(super) fn add_live(&mut self, weight: &F::Weight, ticks: u64) {
+        self.live.add(weight);
+        if self.live.estimated_bytes() > self.site_peak.estimated_bytes() {
+            self.site_peak = self.live;
+            self.site_peak_ticks = ticks;
+        }
+    }
+
+    /// As the rest of the program knows it; live figures, times and bounds are filled in later.
+    pub(super) fn site(&self) -> Site {
+        Site {
+            stack: StackId(self.stack),
+            thread: ThreadId(self.thread),
+            tag: TagId(self.tag),
+            total: self.total.tally(),
+            freed: self.freed.tally(),
+            live: self.live.tally(),
+            at_peak: self.at_peak.tally(),
+            site_peak: self.site_peak.tally(),
+            site_peak_ns: 0,
+            temporary: F::EXACT.then(|| self.temporary.tally()),
+            first_ticks: self.first_ticks,
+            last_ticks: self.last_ticks,
+            ages: None,
+        }
+    }
 }
 
 /// All sites.
-pub(super) struct Sites {
-    states: Vec<SiteState>,
+pub(super) struct Sites<F> {
+    states: Vec<SiteState<F>>,
     by_key: HashMap<SiteKey, u32, RandomState>,
+    /// Of the keys looked up lately: the key and its site.
+    recent: Vec<(SiteKey, u32)>,
     /// Number of peaks of the process so far.
     peak: u64,
     interval_bytes: u64,
-    is_exact: bool,
 }
 
-impl Sites {
-    pub(super) fn new(interval_bytes: u64) -> Sites {
-        let is_exact = interval_bytes <= 1;
-        Sites { states: Vec::new(), by_key: HashMap::default(), peak: 0, interval_bytes, is_exact }
+impl<F: Figure> Sites<F> {
+    pub(super) fn new(interval_bytes: u64) -> Sites<F> {
+        // No site has this number: a capture would have to name four thousand million of them.
+        let nothing = ((0, 0, 0), u32::MAX);
+        Sites { states: Vec::new(), by_key: HashMap::default(), recent: vec![nothing; RECENT], peak: 0, interval_bytes }
     }
 
     /// The site with this key. Keys with equal stacks are one site; stacks that are defined nowhere are stack 0.
     #[inline]
     pub(super) fn index(&mut self, key: SiteKey, ticks: u64, stacks: &StackTable) -> u32 {
+        let place = (key.0 ^ key.1.rotate_left(5) ^ key.2.rotate_left(7)) as usize % RECENT;
+        match self.recent.get(place) {
+            Some((known, index)) if *known == key && *index != u32::MAX => *index,
+            _ => {
+                let index = self.look_up(key, ticks, stacks);
+                if let Some(recent) = self.recent.get_mut(place) {
+                    *recent = (key, index);
+                }
+                index
+            }
+        }
+    }
+
+    fn look_up(&mut self, key: SiteKey, ticks: u64, stacks: &StackTable) -> u32 {
         if let Some(index) = self.by_key.get(&key) {
             return *index;
         }
@@ -57,53 +118,41 @@ impl Sites {
     }
 
     fn add(&mut self, key: SiteKey, ticks: u64) -> u32 {
-        let none = Tally::new(self.interval_bytes);
-        let site = Site {
-            stack: StackId(key.0),
-            thread: ThreadId(key.1),
-            tag: TagId(key.2),
+        let none = F::none(self.interval_bytes);
+        self.states.push(SiteState {
+            stack: key.0,
+            thread: key.1,
+            tag: key.2,
             total: none,
             freed: none,
             live: none,
+            temporary: none,
             at_peak: none,
             site_peak: none,
-            site_peak_ns: 0,
-            temporary: self.is_exact.then_some(none),
+            site_peak_ticks: ticks,
             first_ticks: ticks,
             last_ticks: ticks,
-            ages: None,
-        };
-        self.states.push(SiteState { site, site_peak_ticks: ticks, peak: self.peak });
+            peak: self.peak,
+        });
         (self.states.len() - 1) as u32
     }
 
-    pub(super) fn get(&self, index: u32) -> Option<&SiteState> {
-        self.states.get(index as usize)
+    /// The thread that allocates at a site.
+    #[inline]
+    pub(super) fn thread(&self, index: u32) -> Option<u32> {
+        self.states.get(index as usize).map(|state| state.thread)
     }
 
     /// The site, about to change: what it held at the latest peak is noted first.
     #[inline]
-    pub(super) fn change(&mut self, index: u32) -> Option<&mut Site> {
+    pub(super) fn change(&mut self, index: u32) -> Option<&mut SiteState<F>> {
         let peak = self.peak;
         let state = self.states.get_mut(index as usize)?;
         if state.peak < peak {
-            state.site.at_peak = state.site.live;
+            state.at_peak = state.live;
             state.peak = peak;
         }
-        Some(&mut state.site)
-    }
-
-    /// A block came to live: the site's own peak may be new.
-    #[inline]
-    pub(super) fn add_live(&mut self, index: u32, weight: &Weight, ticks: u64) {
-        let Some(site) = self.change(index) else { return };
-        site.live.add(weight);
-        if site.live.estimated_bytes() > site.site_peak.estimated_bytes() {
-            site.site_peak = site.live;
-            if let Some(state) = self.states.get_mut(index as usize) {
-                state.site_peak_ticks = ticks;
-            }
-        }
+        Some(state)
     }
 
     /// The process has reached a new peak.
@@ -113,11 +162,11 @@ impl Sites {
     }
 
     /// All sites, what they held at the peak brought up to date.
-    pub(super) fn finish(self) -> Vec<SiteState> {
+    pub(super) fn finish(self) -> Vec<SiteState<F>> {
         let peak = self.peak;
         let mut states = self.states;
         for state in states.iter_mut().filter(|state| state.peak < peak) {
-            state.site.at_peak = state.site.live;
+            state.at_peak = state.live;
         }
         states
     }

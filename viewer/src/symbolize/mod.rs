@@ -2,8 +2,10 @@
 //! first, then the binaries, and names nothing that it is not sure of.
 //!
 //! A binary is used when its build id equals the one in the capture; else there are addresses and a warning. Every
-//! frame is a return address, so the instruction before it is looked up. Each address is looked up once.
+//! frame is a return address, so the instruction before it is looked up. Each address is looked up once; many are looked up
+//! ahead, on several threads.
 
+mod ahead;
 mod demangle;
 mod finder;
 mod frame;
@@ -41,7 +43,9 @@ pub struct Symbolizer<'p> {
 struct Loaded {
     /// File name of the module.
     name: Arc<str>,
-    /// Its symbols, `None` when no file with them was found.
+    /// The file with its symbols, `None` when none was found.
+    path: Option<PathBuf>,
+    /// What was opened there; `None` also when that failed.
     image: Option<Image>,
 }
 
@@ -112,11 +116,7 @@ impl<'p> Symbolizer<'p> {
             let name: Arc<str> = module_name(module).into();
             return frame::from_source(frames, &name, address, offset);
         }
-        if !self.images.contains_key(&module.id) {
-            let loaded = self.load(module);
-            self.images.insert(module.id, loaded);
-        }
-        let Some(loaded) = self.images.get(&module.id) else { return vec![Frame::unknown(address, None, offset)] };
+        let loaded = self.loaded(module);
         let found = loaded.image.as_ref().map(|image| image.frames(offset.wrapping_sub(1))).unwrap_or_default();
         if found.is_empty() {
             return vec![Frame::unknown(address, Some(&loaded.name), offset)];
@@ -124,19 +124,24 @@ impl<'p> Symbolizer<'p> {
         frame::from_source(found, &loaded.name, address, offset)
     }
 
-    fn load(&mut self, module: &Module) -> Loaded {
-        let found = self.finder.find(module);
-        self.warnings.extend(found.warning);
-        let name = module_name(module).into();
-        let image = found.path.and_then(|path| match Image::open(&path) {
-            Ok(image) => Some(image),
-            Err(error) => {
-                self.warnings.insert(format!("no symbols for {}: {}: {error}", module.path, path.display()));
-                None
-            }
-        });
-        Loaded { name, image }
+    /// A module's symbols, opened when they are first asked for.
+    fn loaded(&mut self, module: &Module) -> &Loaded {
+        let (finder, warnings) = (&self.finder, &mut self.warnings);
+        self.images.entry(module.id).or_insert_with(|| load(finder, module, warnings))
     }
+}
+
+fn load(finder: &Finder, module: &Module, warnings: &mut BTreeSet<String>) -> Loaded {
+    let found = finder.find(module);
+    warnings.extend(found.warning);
+    let image = found.path.as_ref().and_then(|path| match Image::open(path) {
+        Ok(image) => Some(image),
+        Err(error) => {
+            warnings.insert(format!("no symbols for {}: {}: {error}", module.path, path.display()));
+            None
+        }
+    });
+    Loaded { name: module_name(module).into(), path: found.path.filter(|_| image.is_some()), image }
 }
 
 /// File name of a module for display.

@@ -92,6 +92,7 @@ pub struct Grouping {
 impl Grouping {
     /// Groups a heap's sites.
     pub fn new(profile: &Profile, heap: &Heap, symbolizer: &mut Symbolizer<'_>, options: &ViewOptions) -> Grouping {
+        symbolizer.prepare(heap.sites.iter().map(|site| (site.stack, site.first_ticks)));
         let mut grouping = Grouping::default();
         let mut positions: HashMap<Key, usize> = HashMap::new();
         for site in &heap.sites {
