@@ -10,6 +10,7 @@ pub(super) const CHURN: Workload = Workload {
     unit: "pair",
     units: 15_000_000,
     recorded_units: 1_000_000,
+    peers: true,
     tolerance: 0.0,
     about: "16–512 B over 256 slots",
     prepare: |pairs| churn(pairs, 8, 0),
@@ -19,6 +20,7 @@ pub(super) const CHURN_50K: Workload = Workload {
     name: "churn-50k",
     about: "churn beside 57,800 blocks of 1 MiB that stay and are not touched: 50,000 live samples at 512 KiB",
     recorded_units: 0,
+    peers: false,
     prepare: |pairs| churn(pairs, 8, 57_800),
     ..CHURN
 };

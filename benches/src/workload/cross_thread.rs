@@ -12,6 +12,7 @@ pub(super) const ONE: Workload = Workload {
     unit: "pair",
     units: 8_000_000,
     recorded_units: 800_000,
+    peers: true,
     tolerance: 0.0,
     about: "the work of cross-thread-8 in one thread, which frees what it allocated",
     prepare: |pairs| Box::new(move || alone(pairs)),

@@ -13,6 +13,7 @@ const STAY: Workload = Workload {
     unit: "pair",
     units: 10_000_000,
     recorded_units: 500_000,
+    peers: true,
     tolerance: 0.0,
     about: "",
     prepare: |_| Box::new(Outcome::default),

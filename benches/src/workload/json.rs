@@ -12,6 +12,7 @@ pub(super) const JSON: Workload = Workload {
     unit: "document",
     units: 2,
     recorded_units: 1,
+    peers: true,
     tolerance: 0.0,
     about: "20 MB of JSON parsed into a tree of serde_json, which is dropped",
     prepare,

@@ -28,6 +28,7 @@ pub(super) const LEAKS: Workload = Workload {
     unit: "run",
     units: 1,
     recorded_units: 0,
+    peers: true,
     tolerance: 0.0,
     about: "40 × 123,456 B, 2,000 × 1,000 B and 5,000 × 112 B are leaked beside 100 requests that are not",
     prepare: |runs| {

@@ -14,6 +14,7 @@ pub(super) const EMPTY: Workload = Workload {
     unit: "run",
     units: 1,
     recorded_units: 1,
+    peers: true,
     tolerance: 0.0,
     about: "nothing: the resident set of the process",
     prepare: |_| Box::new(Outcome::default),

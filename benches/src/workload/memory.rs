@@ -12,6 +12,7 @@ pub(super) const HEAP_300: Workload = Workload {
     unit: "run",
     units: 1,
     recorded_units: 1,
+    peers: true,
     tolerance: 0.0,
     about: "300 MB live in blocks of 16–512 B, all touched: the resident set",
     prepare: |runs| {
@@ -25,6 +26,7 @@ pub(super) const CREW: Workload = Workload {
     unit: "run",
     units: 1,
     recorded_units: 1,
+    peers: true,
     tolerance: 0.001,
     about: "16 threads alive at once, each with 200,000 pairs of 16–512 B over 64 slots: the resident set",
     prepare: |_| Box::new(crew) as Job,

@@ -72,6 +72,8 @@ pub struct Workload {
     pub units: u64,
     /// Units of a run under profilers that record every event; 0 where they are not measured.
     pub recorded_units: u64,
+    /// Whether other allocators and profilers are measured beside Plimsoll, too.
+    pub peers: bool,
     /// How far the number of allocations of equal work may differ, as a share: threads that wait for each other
     /// allocate as it happens.
     pub tolerance: f64,

@@ -19,7 +19,8 @@ pub(super) const SERVICE: Workload = Workload {
     name: "service",
     unit: "request",
     units: 6_000,
-    recorded_units: 1_000,
+    recorded_units: 600,
+    peers: true,
     tolerance: 0.01,
     about: "an axum service of two threads that answers as `tasks` does; 8 connections, as fast as they can",
     prepare: |requests| prepare(requests, 0, Duration::ZERO),
@@ -29,6 +30,7 @@ pub(super) const PACED: Workload = Workload {
     name: "service-paced",
     units: 3_000,
     recorded_units: 0,
+    peers: false,
     about: "the same with other work in each request, so that it makes at most 4 M pairs per CPU-second; 1,000 requests a second",
     prepare: |requests| prepare(requests, OTHER_WORK, Duration::from_millis(u64::from(CLIENTS))),
     ..SERVICE

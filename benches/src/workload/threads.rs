@@ -11,6 +11,7 @@ pub(super) const THREADS: Workload = Workload {
     unit: "thread",
     units: 4_000,
     recorded_units: 2_000,
+    peers: true,
     tolerance: 0.001,
     about: "threads one after the other, each with ten allocations",
     prepare: |threads| Box::new(move || run(threads)) as Job,

@@ -19,6 +19,7 @@ use plimsoll_benches::row::{self, Row};
 use plimsoll_benches::workload::{self, Workload};
 
 use collect::Keep;
+use ways::Way;
 
 /// Measures what heap profilers cost.
 #[derive(Debug, Parser)]
@@ -129,7 +130,8 @@ fn table(selection: &Selection) -> Result<(), String> {
                 continue;
             }
             eprintln!("{} ({set:?})", workload.name);
-            let collected = collect::collect(workload, selection.units(units), ways, selection.rounds())?;
+            let wanted: Vec<Way> = ways.iter().filter(|way| workload.peers || way.is_own()).cloned().collect();
+            let collected = collect::collect(workload, selection.units(units), &wanted, selection.rounds())?;
             collected.iter().try_for_each(|row| keep.line(row))?;
             rows.extend(collected);
         }

@@ -92,6 +92,11 @@ impl Way {
         row::way(&self.allocator, &self.mode)
     }
 
+    /// Whether it is the system's allocator, by itself or under Plimsoll.
+    pub(crate) fn is_own(&self) -> bool {
+        ["system", "plimsoll"].contains(&self.allocator.as_str())
+    }
+
     /// Whether it can be had: its program is built, and what is around it is installed.
     pub(crate) fn missing(&self, programs: &Path) -> Option<String> {
         let program = programs.join(self.program);
