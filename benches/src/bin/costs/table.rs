@@ -42,6 +42,8 @@ pub(crate) struct Cost {
     pub(crate) added_ns: Spread,
     /// The same per allocation or free.
     pub(crate) added_ns_per_event: Option<f64>,
+    /// Time on the wall less the bare allocator's, per event: a recorder that makes the program wait shows here.
+    pub(crate) added_wall_ns_per_event: Option<f64>,
     /// By round, CPU time of the process over the bare allocator's: a profiler's own threads are in it.
     pub(crate) process_ratio: Spread,
     /// By round, time on the wall over the bare allocator's: waiting is in it.
@@ -68,6 +70,8 @@ pub(crate) fn cost(comparison: &Comparison<'_>, way: &str) -> Option<Cost> {
     let units = rows.first()?.units as f64;
     let compare = |combine: fn(&Row, &Row) -> f64| spread(by_round(rows, base, combine));
     let added = compare(|row, base| row.own_ns as f64 - base.own_ns as f64)?;
+    let added_wall = compare(|row, base| row.wall_ns as f64 - base.wall_ns as f64)?;
+    let events = events(comparison).filter(|events| *events > 0.0);
     let per_unit = |value: f64| value / units;
     let captured = rows.iter().filter_map(|row| Some(row.capture_bytes? as f64 / row.events? as f64));
     let with_latency = rows.iter().chain(base).all(|row| row.p99_ns.is_some());
@@ -76,7 +80,8 @@ pub(crate) fn cost(comparison: &Comparison<'_>, way: &str) -> Option<Cost> {
         own_ns: spread(rows.iter().map(|row| per_unit(row.own_ns as f64)))?,
         ratio: compare(|row, base| row.own_ns as f64 / base.own_ns as f64)?,
         added_ns: Spread { median: per_unit(added.median), min: per_unit(added.min), max: per_unit(added.max) },
-        added_ns_per_event: events(comparison).filter(|events| *events > 0.0).map(|events| added.median / events),
+        added_ns_per_event: events.map(|events| added.median / events),
+        added_wall_ns_per_event: events.map(|events| added_wall.median / events),
         process_ratio: compare(|row, base| row.cpu_ns as f64 / base.cpu_ns as f64)?,
         wall_ratio: compare(|row, base| row.wall_ns as f64 / base.wall_ns as f64)?,
         added_rss_bytes: compare(|row, base| row.peak_rss_bytes as f64 - base.peak_rss_bytes as f64)?,
@@ -86,8 +91,20 @@ pub(crate) fn cost(comparison: &Comparison<'_>, way: &str) -> Option<Cost> {
     })
 }
 
-const HEADER: [&str; 11] =
-    ["way", "ns a unit", "min–max", "× bare", "added", "an event", "× process", "× wall", "× p99", "RSS", "B an event"];
+const HEADER: [&str; 12] = [
+    "way",
+    "ns a unit",
+    "min–max",
+    "× bare",
+    "added",
+    "an event",
+    "wall an event",
+    "× process",
+    "× wall",
+    "× p99",
+    "RSS",
+    "B an event",
+];
 
 /// A time with three digits or more.
 pub(crate) fn digits(value: f64) -> String {
@@ -105,6 +122,7 @@ fn line(way: &str, cost: &Cost) -> Vec<String> {
         unless_bare(format!("{:.3}", cost.ratio.median)),
         unless_bare(digits(cost.added_ns.median)),
         unless_bare(some(cost.added_ns_per_event)),
+        unless_bare(some(cost.added_wall_ns_per_event)),
         unless_bare(format!("{:.3}", cost.process_ratio.median)),
         unless_bare(format!("{:.3}", cost.wall_ratio.median)),
         unless_bare(cost.p99_ratio.map(|ratio| format!("{:.2}", ratio.median)).unwrap_or_default()),
