@@ -38,7 +38,7 @@ const UNSAFE_FILES: [&str; 27] = [
     "agent/tests/session.rs",
     "agent/tests/support/mod.rs",
     "agent/tests/totals.rs",
-    "benches/src/bin/churn.rs",
+    "benches/src/bin/switched.rs",
     "examples/src/counted.rs",
 ];
 

@@ -1,0 +1,11 @@
+//! What a heap profiler costs: workloads, and the programs that run them under one allocator each.
+//!
+//! - [`workload`]: what is done, the same work under every allocator.
+//! - [`runner`]: the `main` of the `with_*` programs: starts a profiler, runs a workload, prints one [`row::Row`].
+//! - `src/bin/costs`: runs these programs in turns and makes tables of their rows.
+
+pub mod clock;
+pub mod plimsoll_modes;
+pub mod row;
+pub mod runner;
+pub mod workload;
