@@ -1,21 +1,21 @@
 #!/usr/bin/env bash
 # Runs one workload bare, under each peer and under Plimsoll, in turns, and writes one line of JSON a run:
-# what it cost. `summary.sh` makes a table of these lines.
+# what the program says it took, and what the whole way took beside it. `summary.sh` makes a table of these lines.
 #
 #   run.sh [-n ROUNDS] [-w "WAYS"] [-o FILE.jsonl] PROGRAMS WORKLOAD [ARGUMENT…]
 #
-# PROGRAMS is the folder with the built programs `with_system`, `with_dhat`, `with_plimsoll`; each runs WORKLOAD and
-# prints, as its last line, JSON with `ns_total` and `events`. BYTEHOUND is the path of libbytehound.so.
+# PROGRAMS is the folder with the built programs (`with_system`, `with_dhat`, `with_plimsoll`, …) of this package.
+# BYTEHOUND is the path of libbytehound.so; without it bytehound is left out, and the script says so.
 set -euo pipefail
 
 rounds=7
-ways="bare heaptrack bytehound dhat plimsoll-sampled plimsoll-exact"
-out=/dev/stdout
+ways="bare heaptrack bytehound dhat plimsoll-exact"
+exec 3>&1
 while getopts n:w:o: option; do
   case $option in
     n) rounds=$OPTARG ;;
     w) ways=$OPTARG ;;
-    o) out=$OPTARG ;;
+    o) exec 3>>"$OPTARG" ;;
     *) exit 2 ;;
   esac
 done
@@ -26,76 +26,49 @@ if [ $# -lt 2 ]; then
 fi
 programs=$(realpath "$1")
 workload=("${@:2}")
+bytehound=${BYTEHOUND:+$(realpath "$BYTEHOUND")}
+if [ -z "$bytehound" ]; then
+  echo "run.sh: bytehound is left out: BYTEHOUND does not name its library" >&2
+  ways=${ways/bytehound/}
+fi
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
-# Runs a program in an empty folder. Its output goes to `stdout`, its user and system seconds to `cpu`: those of this
-# one process, not of what reads its events beside it.
-timed() {
-  local TIMEFORMAT='%U %S'
-  { time "$@" >"$scratch/stdout" 2>"$scratch/stderr"; } 2>"$scratch/cpu"
-}
-
-# What the command `heaptrack` does, step by step, so that the program's CPU time can be told from that of the
-# interpreter, which works beside it. The environment is heaptrack's own.
-under_heaptrack() {
-  local lib
-  lib=$(dirname "$(realpath "$(command -v heaptrack)")")/../lib/heaptrack
-  local TIMEFORMAT='%U %S'
-  mkfifo pipe
-  { time { "$lib/libexec/heaptrack_interpret" <pipe 2>/dev/null | zstd -q -c >capture.zst; } } 2>"$scratch/helper" &
-  timed env LD_PRELOAD="$lib/libheaptrack_preload.so" DUMP_HEAPTRACK_OUTPUT="$PWD/pipe" "$@"
-  wait
-  rm pipe
-}
-
+# Runs the workload in the current folder, with each peer's own settings.
 run_way() {
   case $1 in
-    bare) timed "$programs/with_system" "${workload[@]}" ;;
-    heaptrack) under_heaptrack "$programs/with_system" "${workload[@]}" ;;
+    bare) "$programs/with_system" "${workload[@]}" ;;
+    heaptrack) heaptrack -o capture "$programs/with_system" "${workload[@]}" ;;
     bytehound)
-      timed env LD_PRELOAD="$bytehound" MEMORY_PROFILER_OUTPUT=capture.dat \
-        "$programs/with_system" "${workload[@]}"
+      LD_PRELOAD=$bytehound MEMORY_PROFILER_OUTPUT=capture.dat "$programs/with_system" "${workload[@]}"
       ;;
-    dhat) timed "$programs/with_dhat" "${workload[@]}" ;;
-    plimsoll-*)
-      timed env PLIMSOLL_OUTPUT=capture.plim PLIMSOLL_MODE="${1#plimsoll-}" \
-        "$programs/with_plimsoll" "${workload[@]}"
-      ;;
-    *)
-      echo "run.sh: unknown way \`$1\`; use bare, heaptrack, bytehound, dhat, plimsoll-sampled, plimsoll-exact" >&2
-      exit 2
-      ;;
+    dhat) "$programs/with_dhat" "${workload[@]}" --keep . ;;
+    plimsoll-*) "$programs/with_plimsoll" "${workload[@]}" --mode "${1#plimsoll-}" --keep . ;;
+    # Any other program of the folder, such as `with_heapscope`.
+    *) "$programs/$1" "${workload[@]}" --keep . ;;
   esac
 }
 
-# One line of JSON about the run that just ended in the folder `run`.
+# One line about the run that just ended in the folder `run`. `tree_cpu_s` is the CPU time of everything that ran,
+# from the start to the end; the program's own numbers begin after its start and end before its exit.
 line() {
-  local user system helper_user helper_system
-  read -r user system <"$scratch/cpu"
-  read -r helper_user helper_system <"$scratch/helper"
-  tail -n 1 "$scratch/stdout" | jq -c \
-    --arg way "$1" --arg workload "${workload[*]}" --argjson round "$2" \
-    --argjson user "$user" --argjson system "$system" \
-    --argjson helper "$(echo "$helper_user $helper_system" | awk '{ print $1 + $2 }')" \
-    --argjson capture "$(find "$scratch/run" -type f -printf '%s\n' | awk '{ sum += $1 } END { print sum + 0 }')" \
+  local capture
+  capture=$(find "$scratch/run" -type f -printf '%s\n' | awk '{ sum += $1 } END { print sum + 0 }')
+  grep '^{' "$scratch/stdout" | tail -n 1 | jq -c \
+    --arg way "$1" --argjson round "$2" --argjson capture "$capture" \
+    --argjson cpu "$(awk '{ print $1 + $2 }' "$scratch/cpu")" \
     --argjson load "$(cut -d ' ' -f 1 /proc/loadavg)" \
-    '{way: $way, workload: $workload, round: $round, ns_total, events, user_s: $user, system_s: $system,
-      helper_cpu_s: $helper, capture_bytes: $capture, load: $load}'
+    '{way: $way, workload, round: $round, units, checksum, wall_ns, cpu_ns, own_ns, peak_rss_bytes, events, lost,
+      tree_cpu_s: $cpu, capture_bytes: $capture, load: $load}'
 }
 
-bytehound=${BYTEHOUND:+$(realpath "$BYTEHOUND")}
+TIMEFORMAT='%U %S'
 for round in $(seq "$rounds"); do
   for way in $ways; do
-    if [ "$way" = bytehound ] && [ -z "$bytehound" ]; then
-      echo "run.sh: bytehound is left out: BYTEHOUND does not name its library" >&2
-      continue
-    fi
     mkdir "$scratch/run"
-    echo '0 0' >"$scratch/helper"
-    if (cd "$scratch/run" && run_way "$way"); then
-      line "$way" "$round" >>"$out"
+    if (cd "$scratch/run" && { time run_way "$way" >../stdout 2>../stderr; } 2>../cpu); then
+      line "$way" "$round" >&3
     else
       echo "run.sh: ${workload[*]} failed under $way in round $round:" >&2
       tail -n 5 "$scratch/stderr" >&2
