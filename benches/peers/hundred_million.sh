@@ -38,8 +38,8 @@ cd "$folder"
 step() {
   local name=$1 tool=$2 capture=$3 seconds user system peak
   shift 3
-  /usr/bin/time -o time -f '%e %U %S %M' "$@" >"$tool-$name.txt" 2>"$tool-$name.err"
-  read -r seconds user system peak <time
+  /usr/bin/time -o took -f '%e %U %S %M' "$@" >"$tool-$name.txt" 2>"$tool-$name.err"
+  read -r seconds user system peak <took
   jq -cn --arg step "$name" --arg tool "$tool" --argjson pairs "$pairs" \
     --argjson seconds "$seconds" --argjson user "$user" --argjson system "$system" --argjson peak "$peak" \
     --argjson bytes "$(stat -c %s "$capture")" --argjson load "$(cut -d ' ' -f 1 /proc/loadavg)" \
