@@ -5,11 +5,13 @@
 #   run.sh [-n ROUNDS] [-w "WAYS"] [-o FILE.jsonl] PROGRAMS WORKLOAD [ARGUMENT…]
 #
 # PROGRAMS is the folder with the built programs (`with_system`, `with_dhat`, `with_plimsoll`, …) of this package.
+# A way is `bare`, `heaptrack`, `heaptrack-raw` (which leaves the interpreter out) or `bytehound`, which run
+# `with_system`, or PROGRAM:MODE: `plimsoll:exact` runs `with_plimsoll` in its mode `exact`.
 # BYTEHOUND is the path of libbytehound.so; without it bytehound is left out, and the script says so.
 set -euo pipefail
 
 rounds=7
-ways="bare heaptrack bytehound dhat plimsoll-exact"
+ways="bare heaptrack heaptrack-raw bytehound dhat:exact plimsoll:exact"
 exec 3>&1
 while getopts n:w:o: option; do
   case $option in
@@ -40,27 +42,27 @@ run_way() {
   case $1 in
     bare) "$programs/with_system" "${workload[@]}" ;;
     heaptrack) heaptrack -o capture "$programs/with_system" "${workload[@]}" ;;
+    heaptrack-raw) heaptrack --raw -o capture "$programs/with_system" "${workload[@]}" ;;
     bytehound)
       LD_PRELOAD=$bytehound MEMORY_PROFILER_OUTPUT=capture.dat "$programs/with_system" "${workload[@]}"
       ;;
-    dhat) "$programs/with_dhat" "${workload[@]}" --keep . ;;
-    plimsoll-*) "$programs/with_plimsoll" "${workload[@]}" --mode "${1#plimsoll-}" --keep . ;;
-    # Any other program of the folder, such as `with_heapscope`.
-    *) "$programs/$1" "${workload[@]}" --keep . ;;
+    *) "$programs/with_${1%:*}" "${workload[@]}" --mode "${1#*:}" --keep . ;;
   esac
 }
 
 # One line about the run that just ended in the folder `run`. `tree_cpu_s` is the CPU time of everything that ran,
 # from the start to the end; the program's own numbers begin after its start and end before its exit.
 line() {
-  local capture
+  local capture row
+  row=$(grep '^{' "$scratch/stdout" | tail -n 1)
   capture=$(find "$scratch/run" -type f -printf '%s\n' | awk '{ sum += $1 } END { print sum + 0 }')
-  grep '^{' "$scratch/stdout" | tail -n 1 | jq -c \
+  # As text: jq would round a number of 64 bits.
+  jq -c --arg checksum "$(grep -o '"checksum":[0-9]*' <<<"$row" | cut -d : -f 2)" \
     --arg way "$1" --argjson round "$2" --argjson capture "$capture" \
     --argjson cpu "$(awk '{ print $1 + $2 }' "$scratch/cpu")" \
     --argjson load "$(cut -d ' ' -f 1 /proc/loadavg)" \
-    '{way: $way, workload, round: $round, units, checksum, wall_ns, cpu_ns, own_ns, peak_rss_bytes, events, lost,
-      tree_cpu_s: $cpu, capture_bytes: $capture, load: $load}'
+    '{way: $way, workload, round: $round, units, checksum: $checksum, wall_ns, cpu_ns, own_ns, peak_rss_bytes, events, lost,
+      tree_cpu_s: $cpu, capture_bytes: $capture, load: $load}' <<<"$row"
 }
 
 TIMEFORMAT='%U %S'
