@@ -17,7 +17,7 @@ jq -rs '
   (group_by([.workload, .units])[]
     | (map(select(.way == "bare") | {key: "\(.round)", value: .}) | from_entries) as $bare
     | if (map(.checksum) | unique | length) != 1 then error("\(.[0].workload): not all did the same work") else . end
-    | (map(.events | values) | max // (.[0].units * 2)) as $events
+    | ((map(.events | values) | max) // (.[0].units * 2)) as $events
     | group_by(.way)[] | select(.[0].way != "bare")
     | map(. as $run | $bare["\(.round)"] as $base | {
         wall: (($run.wall_ns - $base.wall_ns) / $events),
