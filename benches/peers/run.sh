@@ -46,6 +46,9 @@ run_way() {
     bytehound)
       LD_PRELOAD=$bytehound MEMORY_PROFILER_OUTPUT=capture.dat "$programs/with_system" "${workload[@]}"
       ;;
+    jemalloc:sampled)
+      _RJEM_MALLOC_CONF=prof:true,lg_prof_sample:19 "$programs/with_jemalloc" "${workload[@]}" --mode sampled --keep .
+      ;;
     *) "$programs/with_${1%:*}" "${workload[@]}" --mode "${1#*:}" --keep . ;;
   esac
 }
