@@ -5,7 +5,8 @@
 #   summary.sh FILE.jsonl…
 #
 # wall: on the wall; own: CPU time of the thread that works; process: CPU time of the process, threads of the profiler
-# included; tree: the same with what runs beside it and with start and exit.
+# included; tree: the same with what runs beside it and with start and exit. How many events there are is known from the
+# capture of `plimsoll:exact` where that ran, else two a unit.
 set -euo pipefail
 
 jq -rs '
@@ -17,7 +18,7 @@ jq -rs '
   (group_by([.workload, .units])[]
     | (map(select(.way == "bare") | {key: "\(.round)", value: .}) | from_entries) as $bare
     | if (map(.checksum) | unique | length) != 1 then error("\(.[0].workload): not all did the same work") else . end
-    | ((map(.events | values) | max) // (.[0].units * 2)) as $events
+    | ((map(select(.way == "plimsoll:exact") | .events) | max) // (.[0].units * 2)) as $events
     | group_by(.way)[] | select(.[0].way != "bare")
     | map(. as $run | $bare["\(.round)"] as $base | {
         wall: (($run.wall_ns - $base.wall_ns) / $events),
