@@ -22,14 +22,14 @@ fn every(request: &Request<'_>) -> Result<Finish, Failure> {
 }
 
 fn start(request: &Request<'_>, interval_bytes: u64) -> Result<Finish, Failure> {
-    let path = request.directory.join("dial9.trace");
-    let recorder = recorder(SegmentWriter::single_file(&path)?).build();
+    let writer = SegmentWriter::single_file(request.directory.join("dial9.trace"))?;
+    let recorder = recorder(writer).build();
     let config = MemoryProfilingConfig::builder().sample_rate_bytes(interval_bytes).track_liveset(true).build();
     let guard = MemoryProfiler::from_config(config).install(recorder.handle().clone())?;
     Ok(Box::new(move || {
         drop(guard);
         recorder.graceful_shutdown(Duration::from_secs(10));
-        Ok(Written { capture_bytes: std::fs::metadata(&path).ok().map(|file| file.len()), ..Written::default() })
+        Ok(Written::default())
     }))
 }
 

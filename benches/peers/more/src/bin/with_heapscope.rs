@@ -18,5 +18,9 @@ fn exact(request: &Request<'_>) -> Result<Finish, Failure> {
 }
 
 fn main() -> ExitCode {
-    runner::main(Subject { allocator: "heapscope", modes: &[Mode { name: "exact", start: exact }], allocations: || None })
+    runner::main(Subject {
+        allocator: "heapscope",
+        modes: &[Mode { name: "exact", start: exact }],
+        allocations: || None,
+    })
 }
