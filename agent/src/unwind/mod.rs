@@ -19,7 +19,7 @@ mod threads;
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use plimsoll_format::UnwindQuality;
 
@@ -103,7 +103,6 @@ unsafe impl Send for Context {}
 pub(crate) struct Unwinders {
     method: Unwinder,
     contexts: Arena<Context>,
-    next: AtomicUsize,
     portable: [AtomicU64; 3],
     /// On CPUs whose unwind rules have the simple forms of `rules.rs`.
     threads: Option<ThreadWalks>,
@@ -124,7 +123,6 @@ impl Unwinders {
         Some(Unwinders {
             method,
             contexts,
-            next: AtomicUsize::new(0),
             portable: Default::default(),
             threads,
             checks: std::env::var_os("PLIMSOLL_CHECK_STACKS").is_some(),
@@ -234,9 +232,8 @@ impl Unwinders {
     }
 
     fn claim_any(&self) -> Option<&Context> {
-        let first = self.next.fetch_add(1, Ordering::Relaxed);
-        let contexts = self.contexts.len();
-        (0..contexts).filter_map(|step| self.contexts.get((first + step) % contexts)).find(|context| context.claim())
+        // The first ones again and again: they are warm, and the others take no memory before they are needed.
+        self.contexts.iter().find(|context| context.claim())
     }
 
     /// How well stacks were walked so far.
