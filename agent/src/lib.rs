@@ -40,7 +40,7 @@
 //! | stacks | one per `PLIMSOLL_INTERVAL` bytes | every allocation |
 //! | sites' bytes | estimate with its error | exact |
 //! | totals, live, sizes | exact | exact |
-//! | tables, at most | 2 MiB of live samples, 1.3 MiB of stacks, 1.5 MiB of filter | 8 MiB of chunks, 40 MiB of stacks, 2 MiB of ring |
+//! | tables, at most | 2 MiB of live samples, 1.3 MiB of stacks, 1.5 MiB of filter | 8 MiB of chunks, 40 MiB of stacks, 8 MiB of last walks and rules, 2 MiB of ring, 1 MiB of marks |
 //! | per thread | 1.3 KiB | 1.3 KiB |
 //!
 //! Tables are touched as they fill up; [`Session`]s write their actual size into the capture.
@@ -48,7 +48,7 @@
 //! # Features
 //!
 //! - `zstd`: captures are compressed with zstd at level 1 on the writer thread, which then holds about 1 MiB more and
-//!   takes two to four times its CPU time ([`Compression`]). Builds C code.
+//!   takes three to nine times its CPU time ([`Compression`]). Builds C code.
 //! - `tracking-allocator`: an adapter for programs that use that crate.
 //!
 //! # Platforms
