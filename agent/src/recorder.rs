@@ -172,7 +172,8 @@ impl Recorder {
             return;
         }
         let stack = self.stack(slot, size as u64, registers);
-        let doublings = self.doublings_of(slot);
+        // Those that the gap just used up was drawn with.
+        let doublings = slot.interval.load(Ordering::Relaxed) as u8;
         let event = event(slot, kind, self.place_and_time(slot, address), (size as u64, stack));
         let event = Event { interval_bytes: self.interval_after(doublings), ..event };
         let sample = Sample {
@@ -285,11 +286,6 @@ impl Recorder {
         slot.random.store(random.state(), Ordering::Relaxed);
         slot.interval.store(u64::from(doublings), Ordering::Relaxed);
         slot.sample_bytes.store(from.saturating_add(gap), Ordering::Relaxed);
-    }
-
-    /// The doublings that the gap just used up was drawn with.
-    fn doublings_of(&self, slot: &Slot) -> u8 {
-        if self.mode == Mode::Exact { 0 } else { slot.interval.load(Ordering::Relaxed) as u8 }
     }
 
     /// Walks the stack and gives its node; an outer one when the table is full, 0 when nothing is known.

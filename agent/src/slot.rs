@@ -296,11 +296,9 @@ impl Slot {
     #[cold]
     fn ask_for_stack(&self) {
         let _errno = crate::sys::Errno::save();
-        {
-            let (start, end) = crate::sys::stack_bounds().unwrap_or((1, 1));
-            self.stack_start.store(start, Ordering::Relaxed);
-            self.stack_end.store(end, Ordering::Relaxed);
-        }
+        let (start, end) = crate::sys::stack_bounds().unwrap_or((1, 1));
+        self.stack_start.store(start, Ordering::Relaxed);
+        self.stack_end.store(end, Ordering::Relaxed);
     }
 
     /// Whether this slot counts for the agent.

@@ -1,7 +1,8 @@
 //! Walks the calling thread's stack into return addresses, innermost first.
 //!
-//! A walk needs a context (a rule cache and a frame buffer, 37 KiB); contexts are few and claimed by a try-lock that
-//! nobody waits for in a hook. When none is free, or the stack pointer is outside the thread's own stack (coroutines,
+//! Most stacks are found from a thread's last walk and what is new (`last_walk.rs`, `threads.rs`). Where that is not
+//! possible, the whole stack is walked, which needs a context (a rule cache and a frame buffer, 37 KiB); contexts are few and
+//! claimed by a try-lock that nobody waits for in a hook. When none is free, or the stack pointer is outside the thread's own stack (coroutines,
 //! signal stacks), the portable unwinder is asked instead, which needs neither and keeps 128 frames. On a stack with
 //! little room left nothing is walked.
 //!
@@ -9,6 +10,7 @@
 //! unwind tables).
 
 mod cfi;
+mod claim;
 mod frame_pointer;
 mod last_walk;
 mod portable;
@@ -19,7 +21,7 @@ mod threads;
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use plimsoll_format::UnwindQuality;
 
@@ -28,6 +30,7 @@ use crate::config::Unwinder;
 use crate::modules::LoadedModule;
 use crate::stack_table::StackTable;
 use cfi::Cfi;
+use claim::Claim;
 pub(crate) use last_walk::Found;
 pub(crate) use registers::Registers;
 use rules::Rule;
@@ -84,7 +87,7 @@ impl<'a> Frames<'a> {
 
 #[repr(C, align(64))]
 struct Context {
-    claimed: AtomicU32,
+    claim: Claim,
     walks: AtomicU64,
     complete: AtomicU64,
     truncated: AtomicU64,
@@ -94,7 +97,7 @@ struct Context {
 
 // SAFETY: integers, and a `MaybeUninit` that is written before the context is first used. Its `Drop` is run by hand.
 unsafe impl Zeroed for Context {}
-// SAFETY: the cells are touched only by whoever holds `claimed`.
+// SAFETY: the cells are touched only by whoever holds `claim`.
 unsafe impl Sync for Context {}
 // SAFETY: as above.
 unsafe impl Send for Context {}
@@ -133,12 +136,12 @@ impl Unwinders {
     /// Tells every context about a new list of modules. Waits for each to be free, so this is not for hooks.
     pub(crate) fn update(&self, modules: &[LoadedModule]) {
         for context in self.contexts.iter() {
-            while !context.claim() {
+            while !context.claim.take() {
                 crate::sys::sleep(std::time::Duration::from_micros(20));
             }
             // SAFETY: the claim makes this the only access; the Cfi was written by `map`.
             unsafe { (*context.cfi.get()).assume_init_mut().set_modules(modules) };
-            context.release();
+            context.claim.release();
         }
         self.threads.iter().for_each(ThreadWalks::next_generation);
     }
@@ -191,7 +194,7 @@ impl Unwinders {
         let context = self.claim_any()?;
         // SAFETY: the claim makes this the only access; the Cfi was written by `map`.
         let rule = unsafe { (*context.cfi.get()).assume_init_mut().learn(address) };
-        context.release();
+        context.claim.release();
         Some(rule)
     }
 
@@ -216,7 +219,7 @@ impl Unwinders {
             && let Some(context) = self.claim_any()
         {
             let result = context.walk(self.method, registers, stack_end, take);
-            context.release();
+            context.claim.release();
             return result;
         }
         self.walk_portably(take)
@@ -233,7 +236,7 @@ impl Unwinders {
 
     fn claim_any(&self) -> Option<&Context> {
         // The first ones again and again: they are warm, and the others take no memory before they are needed.
-        self.contexts.iter().find(|context| context.claim())
+        self.contexts.iter().find(|context| context.claim.take())
     }
 
     /// How well stacks were walked so far.
@@ -283,15 +286,6 @@ fn bump(counter: &AtomicU64) {
 }
 
 impl Context {
-    fn claim(&self) -> bool {
-        self.claimed.load(Ordering::Relaxed) == 0
-            && self.claimed.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok()
-    }
-
-    fn release(&self) {
-        self.claimed.store(0, Ordering::Release);
-    }
-
     fn walk<R>(
         &self,
         method: Unwinder,

@@ -1,8 +1,9 @@
-//! The last walks of a session, from which the next ones go on. In exact mode each thread keeps its own; in sampled mode a
-//! few are shared, and whoever takes one that another thread has left begins anew, as its stack ends elsewhere.
+//! The last walks of a session, from which the next ones go on. In exact mode each thread keeps its own; in sampled mode
+//! a few are shared, and whoever takes one that another thread has left begins anew, as its stack ends elsewhere.
 //!
-//! When more threads record than there is room for, when all shared ones are taken, or a stack has a frame without a simple rule, or is deeper than
-//! [`MAX_FRAMES`](super::MAX_FRAMES): nothing is found, and the caller walks the whole stack by a context.
+//! When more threads record than there is room for, when all shared ones are taken, or when a stack has a frame without
+//! a simple rule or is deeper than [`MAX_FRAMES`](super::MAX_FRAMES): nothing is found, and the caller walks the whole
+//! stack by a context.
 
 use std::cell::{Cell, UnsafeCell};
 use std::ops::Range;
@@ -10,6 +11,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use plimsoll_format::{StackNode, UnwindQuality};
 
+use super::claim::Claim;
 use super::last_walk::{Found, Ground, LastWalk};
 use super::rules::{EXACT_RULES, Rule, RuleTable, SAMPLED_RULES, State};
 use super::{Outcome, Registers, bump};
@@ -32,7 +34,7 @@ pub(crate) struct WalkCursor {
 
 #[repr(C, align(64))]
 struct Place {
-    claimed: AtomicU32,
+    claim: Claim,
     walks: AtomicU64,
     complete: AtomicU64,
     walk: UnsafeCell<LastWalk>,
@@ -40,15 +42,24 @@ struct Place {
 
 // SAFETY: integers and bools only, valid as zeros.
 unsafe impl Zeroed for Place {}
-// SAFETY: the cell is touched only by the thread that holds `claimed`, and only while its slot is busy.
+// SAFETY: the cell is touched only by the thread that holds `claim`, and only while its slot is busy.
 unsafe impl Sync for Place {}
 // SAFETY: as above.
 unsafe impl Send for Place {}
 
 impl Place {
-    fn claim(&self) -> bool {
-        self.claimed.load(Ordering::Relaxed) == 0
-            && self.claimed.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    /// Finds the node of a stack. The calling thread holds the claim.
+    #[inline(always)]
+    fn find(&self, start: &State, ground: &mut OwnStack<'_, impl Fn(u64) -> Option<Rule>>) -> Option<Found> {
+        // SAFETY: the claim makes this the only access, be it held for this walk only or (its slot is busy, and the cursor
+        // is its own) for as long as the thread lives.
+        let walk = unsafe { &mut *self.walk.get() };
+        let found = walk.find(start, ground.generation, ground)?;
+        bump(&self.walks);
+        if found.outcome == Outcome::Complete {
+            bump(&self.complete);
+        }
+        Some(found)
     }
 }
 
@@ -88,52 +99,20 @@ impl ThreadWalks {
         stacks: &StackTable,
         learn: impl Fn(u64) -> Option<Rule>,
     ) -> Option<Found> {
-        if self.is_shared {
-            return self.find_shared(registers, stack, stacks, learn);
-        }
-        self.find_at(self.place(session, cursor)?, registers, stack, stacks, learn)
-    }
-
-    #[inline(never)]
-    fn find_shared(
-        &self,
-        registers: Registers,
-        stack: &Range<usize>,
-        stacks: &StackTable,
-        learn: impl Fn(u64) -> Option<Rule>,
-    ) -> Option<Found> {
-        let place = self.places.iter().find(|place| place.claim())?;
-        let found = self.find_at(place, registers, stack, stacks, learn);
-        place.claimed.store(0, Ordering::Release);
-        found
-    }
-
-    /// The caller holds the claim of `place`.
-    #[inline(always)]
-    fn find_at(
-        &self,
-        place: &Place,
-        registers: Registers,
-        stack: &Range<usize>,
-        stacks: &StackTable,
-        learn: impl Fn(u64) -> Option<Rule>,
-    ) -> Option<Found> {
-        let generation = self.generation.load(Ordering::Acquire) as u16;
         let start = State {
             address: registers.program_counter as u64,
             stack_pointer: registers.stack_pointer as u64,
             frame_pointer: registers.frame_pointer as u64,
         };
+        let generation = self.generation.load(Ordering::Acquire) as u16;
         let mut ground = OwnStack { rules: &self.rules, generation, end: stack.end as u64, stacks, learn };
-        // SAFETY: the place is claimed by the calling thread, for this walk or (its slot is busy, and the cursor is its
-        // own) for as long as it lives.
-        let walk = unsafe { &mut *place.walk.get() };
-        let found = walk.find(&start, generation, &mut ground)?;
-        bump(&place.walks);
-        if found.outcome == Outcome::Complete {
-            bump(&place.complete);
+        if !self.is_shared {
+            return self.place(session, cursor)?.find(&start, &mut ground);
         }
-        Some(found)
+        let place = self.places.iter().find(|place| place.claim.take())?;
+        let found = place.find(&start, &mut ground);
+        place.claim.release();
+        found
     }
 
     #[inline(always)]
@@ -147,7 +126,7 @@ impl ThreadWalks {
     #[cold]
     fn claim(&self, session: u32, cursor: &WalkCursor) {
         cursor.session.set(session);
-        let place = self.places.iter().position(Place::claim);
+        let place = self.places.iter().position(|place| place.claim.take());
         cursor.place.set(place.map_or(0, |place| place as u32 + 1));
         if let Some(place) = place.and_then(|place| self.places.get(place)) {
             // SAFETY: just claimed by the calling thread.
@@ -161,7 +140,7 @@ impl ThreadWalks {
             return;
         }
         if let Some(place) = (cursor.place.take() as usize).checked_sub(1).and_then(|place| self.places.get(place)) {
-            place.claimed.store(0, Ordering::Release);
+            place.claim.release();
         }
     }
 
@@ -202,8 +181,8 @@ impl<F: Fn(u64) -> Option<Rule>> Ground for OwnStack<'_, F> {
     #[inline(always)]
     fn word(&self, address: u64) -> u64 {
         // SAFETY: `LastWalk` asks only for aligned words between the stack pointer it was given, which lies on this
-        // thread's own stack, and that stack's end: mapped and readable. The program's other frames may change them
-        // only on this thread, which is here.
+        // thread's own stack, and that stack's end: mapped and readable. Other threads that write there, through
+        // references into this one's frames, can at worst make a comparison fail.
         unsafe { (address as *const u64).read_volatile() }
     }
 
