@@ -88,18 +88,21 @@ pub(crate) struct ChunkPool {
     owners: AtomicU32,
     empty: (Sender<u32>, Receiver<u32>),
     full: (Sender<u32>, Receiver<u32>),
+    /// Chunks that were ever used. The others are taken only when none comes back in time, so that the few that go to
+    /// and fro stay in the processor's caches.
+    used: AtomicU32,
 }
 
 impl ChunkPool {
     /// A pool of empty chunks, `None` when the system has no memory for it.
     pub(crate) fn map() -> Option<ChunkPool> {
-        let pool = ChunkPool {
+        Some(ChunkPool {
             chunks: Arena::map(CHUNKS)?,
             owners: AtomicU32::new(0),
             empty: bounded(CHUNKS),
             full: bounded(CHUNKS),
-        };
-        (0..CHUNKS as u32).all(|chunk| pool.empty.0.try_send(chunk).is_ok()).then_some(pool)
+            used: AtomicU32::new(0),
+        })
     }
 
     /// Appends an allocation of the usual size to the chunk under way. False when there is none, or no room in it, or the
@@ -171,13 +174,19 @@ impl ChunkPool {
         if !owner {
             return Append::NotAnOwner;
         }
-        let Ok(at) = self.empty.1.try_recv() else { return Append::Full };
+        let Some(at) = self.empty.1.try_recv().ok().or_else(|| self.unused()) else { return Append::Full };
         let Some(chunk) = self.chunks.get(at as usize) else { return Append::Full };
         chunk.thread.store(thread, Ordering::Relaxed);
         cursor.state.set(first_state(thread));
         cursor.chunk.set(at + 1);
         chunk.active.store(1, Ordering::Release);
         Append::Done
+    }
+
+    /// A chunk that was never used.
+    fn unused(&self) -> Option<u32> {
+        let next = |used: u32| (used < CHUNKS as u32).then_some(used + 1);
+        self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).ok()
     }
 
     /// Whether one more thread may hold chunks.
@@ -211,7 +220,7 @@ impl ChunkPool {
 
     /// Bytes touched at most.
     pub(crate) fn touched_bytes(&self) -> u64 {
-        (CHUNKS * size_of::<Chunk>()) as u64
+        u64::from(self.used.load(Ordering::Relaxed)) * size_of::<Chunk>() as u64
     }
 }
 
