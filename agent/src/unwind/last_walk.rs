@@ -16,6 +16,8 @@ use super::{MAX_FRAMES, Outcome};
 struct Known {
     state: State,
     node: u32,
+    /// The node of its caller.
+    parent: u32,
     /// Facts that the walk from here outwards rests on are those before this.
     facts: u16,
     /// The walk outwards depends on the frame pointer in `state`.
@@ -107,8 +109,38 @@ impl LastWalk {
 
     /// Finds the node of the stack that begins at `start`, whose own frame is left out. `None`, with everything
     /// forgotten, when the stack is too deep or has a frame without a simple rule.
-    #[inline(never)]
+    #[inline(always)]
     pub(super) fn find(&mut self, start: &State, generation: u16, ground: &mut impl Ground) -> Option<Found> {
+        if let Some(found) = self.find_again(start, generation, ground) {
+            return Some(found);
+        }
+        self.find_other(start, generation, ground)
+    }
+
+    /// The very stack of the last walk.
+    #[inline(always)]
+    fn find_again(&self, start: &State, generation: u16, ground: &impl Ground) -> Option<Found> {
+        let top = self.last()?;
+        let is_other = (top.state.stack_pointer ^ start.stack_pointer)
+            | (top.state.address ^ start.address)
+            | (self.end ^ ground.end())
+            | u64::from(self.generation ^ generation);
+        let is_start = top.is_start && (!top.needs_frame_pointer || top.state.frame_pointer == start.frame_pointer);
+        if is_other != 0 || !is_start {
+            return None;
+        }
+        let facts = self.facts.get(..usize::from(top.facts))?;
+        let (eights, rest) = facts.as_chunks::<8>();
+        let changes = |all: u64, fact: &Fact| all | (ground.word(fact.address) ^ fact.value);
+        let mut changed = 0;
+        for eight in eights {
+            changed = eight.iter().fold(changed, changes);
+        }
+        (rest.iter().fold(changed, changes) == 0).then(|| self.top()).flatten()
+    }
+
+    #[inline(never)]
+    fn find_other(&mut self, start: &State, generation: u16, ground: &mut impl Ground) -> Option<Found> {
         if self.generation != generation || self.end != ground.end() {
             self.clear();
             (self.generation, self.end) = (generation, ground.end());
@@ -224,17 +256,26 @@ impl LastWalk {
             let is_start = at == 0;
             let (mut node, mut is_cut) = (outer.node, outer.is_cut);
             if !is_start && !is_cut {
-                match ground.child(node, state.address) {
+                match self.child_before(node, state.address).or_else(|| ground.child(node, state.address)) {
                     Some(child) => node = child,
                     None => is_cut = true,
                 }
             }
             let needs_frame_pointer = by_frame_pointer || (saved == 0 && outer.needs_frame_pointer);
-            outer = Known { state, node, facts, needs_frame_pointer, is_start, is_cut };
+            outer = Known { state, node, parent: outer.node, facts, needs_frame_pointer, is_start, is_cut };
             *self.known.get_mut(self.len)? = outer;
             self.len += 1;
         }
         self.top()
+    }
+
+    /// The node of a call from `parent`, if the frame that stood here before was the same: programs that come back call
+    /// what they called before, and this is nearer than the tree.
+    #[inline(always)]
+    fn child_before(&self, parent: u32, address: u64) -> Option<u32> {
+        let before = self.known.get(self.len)?;
+        let is_same = before.parent == parent && before.state.address == address && !before.is_start && !before.is_cut;
+        is_same.then_some(before.node)
     }
 
     /// Forgets all frames, and gives what stands for the caller of the outermost one.
@@ -250,7 +291,7 @@ impl LastWalk {
             let _ = self.add(&mut facts, zero, 0);
         }
         let state = State::default();
-        Known { state, node, facts, needs_frame_pointer: false, is_start: false, is_cut: false }
+        Known { state, node, parent: 0, facts, needs_frame_pointer: false, is_start: false, is_cut: false }
     }
 
     #[inline(always)]

@@ -142,6 +142,7 @@ fn empty() -> Box<LastWalk> {
     let zero = Known {
         state: State::default(),
         node: 0,
+        parent: 0,
         facts: 0,
         needs_frame_pointer: false,
         is_start: false,
