@@ -13,7 +13,7 @@ use super::sites::warnings;
 
 pub(super) fn histogram(args: &HistogramArgs) -> Result<(), CliError> {
     let loaded = Loaded::open(&args.input.capture)?;
-    let heap = loaded.replay(&args.moment.at)?;
+    let heap = loaded.replay(&args.moment.asked())?;
     let profile = &loaded.capture.profile;
     let by = args.by.into();
     let buckets = analyse(profile, &heap, by);

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::capture::{Capture, LoadOptions, open};
-use crate::replay::{Heap, Moment, ReplayOptions};
-use crate::view::At;
+use crate::replay::{Heap, ReplayOptions};
+use crate::view::Asked;
 
 use super::error::CliError;
 
@@ -49,16 +49,15 @@ impl Loaded {
         Ok(Loaded { capture: capture?, bar })
     }
 
-    /// Replays it up to a moment.
-    pub(super) fn replay(&self, at: &At) -> Result<Heap, CliError> {
-        let moment = at.resolve(&self.capture.profile)?;
-        self.replay_moment(moment)
+    /// Replays what is asked for.
+    pub(super) fn replay(&self, asked: &Asked) -> Result<Heap, CliError> {
+        self.replay_as(&asked.resolve(&self.capture.profile)?)
     }
 
-    /// Replays it up to a moment.
-    pub(super) fn replay_moment(&self, moment: Moment) -> Result<Heap, CliError> {
+    /// Replays it.
+    pub(super) fn replay_as(&self, options: &ReplayOptions) -> Result<Heap, CliError> {
         self.bar.set_message("replaying");
-        let heap = self.capture.replay(&ReplayOptions { moment, range: None });
+        let heap = self.capture.replay(options);
         self.bar.finish_and_clear();
         Ok(heap?)
     }

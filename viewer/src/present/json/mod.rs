@@ -12,7 +12,7 @@ use super::safe::SafeJson;
 use super::screen::View;
 use crate::view::Group;
 
-pub use parts::{AtJson, CaptureJson, CgroupJson, LostJson, MeasureJson, MemoryJson, PeakJson, TotalsJson};
+pub use parts::{AtJson, CaptureJson, CgroupJson, LostJson, MeasureJson, MemoryJson, PeakJson, RangeJson, TotalsJson};
 pub use site::{FrameJson, SiteJson};
 
 /// What every command says.
