@@ -126,8 +126,13 @@ impl<'a> View<'a> {
 
 /// The time that figures of allocations are for, in words with a space in front; empty when it is all of the capture.
 pub(crate) fn period(heap: &Heap) -> String {
-    let Some(range) = heap.options.range else { return String::new() };
-    format!(" from {} to {}", units::duration(range.from_ns), units::duration(range.to_ns))
+    match (heap.options.range, heap.options.moment) {
+        (Some(range), _) => {
+            format!(" from {} to {}", units::duration(range.from_ns), units::duration(range.to_ns))
+        }
+        (None, Moment::Time(ns)) => format!(" up to {}", units::duration(ns)),
+        (None, Moment::End | Moment::Peak) => String::new(),
+    }
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ mod snapshot;
 mod sources;
 #[cfg(test)]
 mod tests;
+mod window;
 
 use plimsoll_format::{Hook, Record};
 
@@ -37,6 +38,7 @@ use ledger::Ledger;
 use order::Order;
 use pending::Batch;
 use segment::Opening;
+pub(crate) use window::Window;
 
 impl Capture {
     /// Replays the events of the capture.
@@ -49,9 +51,17 @@ impl Capture {
     }
 
     fn replay_as<F: Figure>(&self, options: &ReplayOptions) -> Result<Heap, LoadError> {
-        let mut replay = Replay::<F>::new(&self.profile, options);
+        let window = Window::of(&self.profile, options);
+        let (heap, doubts) = self.replay_window::<F>(options, window)?;
+        // Rare: what was live before the window decides what some of its events mean.
+        if doubts > 0 { Ok(self.replay_window::<F>(options, window.with_past())?.0) } else { Ok(heap) }
+    }
+
+    /// Replays the events that a window looks at; the heap, and how many of them can be understood in two ways.
+    fn replay_window<F: Figure>(&self, options: &ReplayOptions, window: Window) -> Result<(Heap, u64), LoadError> {
+        let mut replay = Replay::<F>::new(&self.profile, options, window);
         let after = |records| self.coming.after(records);
-        self.scan_as(&Step::of::<F>, &mut |found| replay.take(found, &after))?;
+        self.scan_as(&|record| Step::of::<F>(record, window), &mut |found| replay.take(found, &after))?;
         Ok(replay.finish())
     }
 }
@@ -63,9 +73,9 @@ enum Step {
 }
 
 impl Step {
-    fn of<F: Figure>(record: Record) -> Step {
+    fn of<F: Figure>(record: Record, window: Window) -> Step {
         match record {
-            Record::Events(events) => Step::Events(Batch::of(&events, F::EXACT)),
+            Record::Events(events) => Step::Events(Batch::of(&events, F::EXACT, window)),
             record => Step::Other(record),
         }
     }
@@ -90,11 +100,11 @@ struct Replay<'a, F: Figure> {
 }
 
 impl<'a, F: Figure> Replay<'a, F> {
-    fn new(profile: &'a Profile, options: &ReplayOptions) -> Replay<'a, F> {
+    fn new(profile: &'a Profile, options: &ReplayOptions, window: Window) -> Replay<'a, F> {
         Replay {
             profile,
             order: Order::default(),
-            ledger: Ledger::new(profile, options),
+            ledger: Ledger::new(profile, options, window),
             opening: Opening::default(),
             late_block: false,
             records: 0,
@@ -110,6 +120,7 @@ impl<'a, F: Figure> Replay<'a, F> {
             Found::Segment { number, .. } => {
                 if self.opening.begins(number) {
                     self.order.release_all(&mut self.ledger);
+                    self.ledger.close_before(number);
                 }
             }
             Found::Block { fate, .. } => self.late_block = fate == BlockFate::Late,
@@ -142,7 +153,8 @@ impl<'a, F: Figure> Replay<'a, F> {
         }
     }
 
-    fn finish(mut self) -> Heap {
+    /// The heap, and how many events can be understood in two ways.
+    fn finish(mut self) -> (Heap, u64) {
         self.opening.close(&mut self.ledger);
         self.order.release_all(&mut self.ledger);
         let mut repairs = self.ledger.repairs;
