@@ -8,7 +8,7 @@ use crate::analysis::summary;
 use crate::model::Profile;
 use crate::present::json::{CommonJson, FlameGraphJson};
 use crate::present::{FlameGraph, Of, View, safe};
-use crate::replay::{Heap, Moment, ReplayOptions};
+use crate::replay::Heap;
 use crate::symbolize::Symbolizer;
 use crate::view::{At, Grouping};
 
@@ -19,7 +19,8 @@ use super::output::{print, print_json};
 use super::sites::warnings;
 
 pub(super) fn flamegraph(args: &FlamegraphArgs) -> Result<(), CliError> {
-    let loaded = Loaded::open(&args.input.capture)?;
+    check_moment(args)?;
+    let loaded = Loaded::open_for(&args.input.capture, &args.moment.asked())?;
     let profile = &loaded.capture.profile;
     if args.of == Of::Temporary && !profile.is_exact() {
         return Err(CliError::Refused(format!(
@@ -27,7 +28,7 @@ pub(super) fn flamegraph(args: &FlamegraphArgs) -> Result<(), CliError> {
             args.input.capture.display()
         )));
     }
-    let heap = loaded.replay_as(&options(args, &loaded)?)?;
+    let heap = loaded.replay()?;
     let options = args.look.options();
     let mut symbolizer = Symbolizer::new(profile, &args.look.symbols.directories);
     let graph = FlameGraph::new(profile, &heap, &mut symbolizer, &options, args.of);
@@ -60,18 +61,16 @@ pub(super) fn flamegraph(args: &FlamegraphArgs) -> Result<(), CliError> {
     print(&text)
 }
 
-/// What the picture is for. A moment goes with `live` alone: the others say their moment themselves, but any of them may
-/// be of a range.
-fn options(args: &FlamegraphArgs, loaded: &Loaded) -> Result<ReplayOptions, CliError> {
-    let options = args.moment.asked().resolve(&loaded.capture.profile)?;
-    if args.of != Of::Live && options.range.is_none() && options.moment != Moment::End {
-        return Err(CliError::Refused(format!(
-            "--at {} does not go with --of {}: use --of live",
-            args.moment.at.as_ref().map_or("", At::text),
+/// A moment goes with `live` alone: the others say their moment themselves. Any of them may be of a range.
+fn check_moment(args: &FlamegraphArgs) -> Result<(), CliError> {
+    let at = args.moment.at.as_ref().map(At::text).filter(|at| *at != "end" && !args.moment.asked().is_range());
+    match at {
+        Some(at) if args.of != Of::Live => Err(CliError::Refused(format!(
+            "--at {at} does not go with --of {}: use --of live, or --to {at}",
             args.of.name()
-        )));
+        ))),
+        _ => Ok(()),
     }
-    Ok(options)
 }
 
 fn draw(graph: &FlameGraph, profile: &Profile, heap: &Heap, output: &Path) -> Result<(), CliError> {

@@ -7,7 +7,7 @@ use crate::present::json::SitesJson;
 use crate::present::{Screen, View, advice_text, leaks_text, report_text};
 use crate::replay::Heap;
 use crate::symbolize::Symbolizer;
-use crate::view::{Asked, Filter, Group, Grouping, ViewOptions};
+use crate::view::{Filter, Group, Grouping, ViewOptions};
 
 use super::args::{Input, LeaksArgs, List, Look, ReportArgs};
 use super::error::CliError;
@@ -33,7 +33,7 @@ pub(super) fn leaks(args: &LeaksArgs) -> Result<(), CliError> {
 /// The report of a capture with the options' defaults, as `run` ends with it.
 pub(super) fn plain_report(capture: &Path) -> Result<String, CliError> {
     let loaded = Loaded::open(capture)?;
-    let heap = loaded.replay(&Asked::default())?;
+    let heap = loaded.replay()?;
     let options = ViewOptions::default();
     Ok(with_view(&loaded, &heap, &options, &[], 10, |view| report_text(view, Screen::of_stdout())))
 }
@@ -45,8 +45,8 @@ fn show(
     text: impl Fn(&View<'_>, Screen) -> String,
     listed: impl for<'a> Fn(&View<'a>) -> Vec<&'a Group>,
 ) -> Result<(), CliError> {
-    let loaded = Loaded::open(&input.capture)?;
-    let heap = loaded.replay(&list.moment.asked())?;
+    let loaded = Loaded::open_for(&input.capture, &list.moment.asked())?;
+    let heap = loaded.replay()?;
     with_view(&loaded, &heap, &look.options(), &look.symbols.directories, list.top, |view| {
         if input.json {
             print_json(&SitesJson::new(view, &listed(view)))

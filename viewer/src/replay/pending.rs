@@ -115,6 +115,8 @@ pub(crate) struct Batch {
     pub(super) ascends: bool,
     /// Events that could not be unpacked.
     pub(super) unread: u64,
+    /// The earliest stamp of the events that stand behind these in their block.
+    pub(super) earliest_after: u64,
 }
 
 impl Batch {
@@ -129,6 +131,12 @@ impl Batch {
             batch.unread = u64::from(record.count);
         }
         batch
+    }
+
+    /// The earliest stamp; the last moment that there is when there are no events.
+    pub(super) fn earliest(&self) -> u64 {
+        let first = if self.ascends { self.events.first() } else { self.events.iter().min_by_key(|event| event.ticks) };
+        first.map_or(u64::MAX, |event| event.ticks)
     }
 
     fn unpack(&mut self, record: &Events, is_exact: bool, window: Window) {

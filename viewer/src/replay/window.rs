@@ -6,6 +6,7 @@
 
 use plimsoll_format::Hook;
 
+use crate::capture::Events;
 use crate::model::Profile;
 
 use super::SKEW_NS;
@@ -13,7 +14,7 @@ use super::heap::{Moment, ReplayOptions};
 
 /// See the module's description.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Window {
+pub(super) struct Window {
     /// First and last tick of what counts.
     counts: (u64, u64),
     /// First and last tick of events that are looked at.
@@ -22,7 +23,7 @@ pub(crate) struct Window {
 
 impl Window {
     /// What `options` ask for.
-    pub(crate) fn of(profile: &Profile, options: &ReplayOptions) -> Window {
+    pub(super) fn of(profile: &Profile, options: &ReplayOptions) -> Window {
         let ticks = |ns| profile.clock.ticks(ns);
         let counts = match (options.range, options.moment) {
             (Some(range), _) => {
@@ -57,8 +58,13 @@ impl Window {
     }
 
     /// Whether any event from `first` to `last` is looked at.
-    pub(crate) fn reads_any(self, first: u64, last: u64) -> bool {
+    pub(super) fn reads_any(self, first: u64, last: u64) -> bool {
         first <= self.reads.1 && last >= self.reads.0
+    }
+
+    /// The events that are looked at.
+    pub(super) fn events(self) -> Events {
+        Events::Between { first_ticks: self.reads.0, last_ticks: self.reads.1 }
     }
 
     /// The last tick of what counts.

@@ -146,6 +146,11 @@ impl Asked {
         self.from.is_some() || self.to.is_some()
     }
 
+    /// Whether all events are needed to answer: nothing was given, or the end, or the peak, which may be anywhere.
+    pub fn is_of_all(&self) -> bool {
+        !self.is_range() && self.at.as_ref().is_none_or(|at| matches!(at.text(), "peak" | "end"))
+    }
+
     /// What to replay. A range without a begin starts with the session, one without an end goes on to the capture's.
     ///
     /// # Errors
