@@ -20,7 +20,7 @@ pub const FILE_HEADER_BYTES: usize = 16;
 pub const BLOCK_HEADER_BYTES: usize = 40;
 /// A block of events gets a [`Span`] before it from this many bytes of payload on: a smaller one is read as fast as it is
 /// passed over.
-pub const SPAN_FROM_BYTES: usize = 64 << 10;
+pub const SPAN_FROM_BYTES: usize = 16 << 10;
 /// Largest payload of a block, before and after compression. A longer length is damage, never an allocation.
 pub const MAX_BLOCK_BYTES: usize = 4 << 20;
 

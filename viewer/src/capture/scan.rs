@@ -14,8 +14,8 @@ use super::files::{READ_BYTES, SegmentFile, read_some};
 
 /// Missing ranges of sequence numbers that are remembered; in a file with more, late blocks count as copies.
 const MAX_GAPS: usize = 4096;
-/// Bytes read at once after a block that was passed over.
-const HEADERS_BYTES: usize = 4 << 10;
+/// Bytes read behind a block that is passed over.
+const HEADERS_BYTES: usize = 1 << 10;
 
 /// What a scan meets, in order; records as they are, or what was made of them.
 #[derive(Debug)]
@@ -98,14 +98,14 @@ pub(super) fn read<'a>(source: &Source<'a>, give: &mut Give<'_, 'a>) -> Result<(
     let mut sequence = Sequence::default();
     for file in source.files {
         sequence.segment(file.number);
-        let mut is_heard = give(Piece::Segment { number: file.number, path: &file.path });
         let progress = |at: u64| {
             if let Some(progress) = source.progress {
                 progress(before + at, total);
             }
         };
-        is_heard = is_heard && FileReader::new(file, source).read(&mut sequence, give, &progress)?;
-        if !is_heard {
+        let mut reader = FileReader { file, source, reader: Reader::new(), span: None, at: 0, progress: &progress };
+        let segment = Piece::Segment { number: file.number, path: &file.path };
+        if !give(segment) || !reader.read(&mut sequence, give)? {
             return Ok(());
         }
         before += file.bytes;
@@ -118,40 +118,28 @@ struct FileReader<'a, 's> {
     file: &'a SegmentFile,
     source: &'s Source<'a>,
     reader: Reader,
-    /// What the block before said of the next one.
+    /// What the block before said of the next one, which is not wanted.
     span: Option<Span>,
     /// Where the file is read next.
     at: u64,
-    /// A block was passed over just now: the next bytes are mostly those of a span, and another block to pass over.
-    is_passing: bool,
+    progress: &'s dyn Fn(u64),
 }
 
-impl<'a, 's> FileReader<'a, 's> {
-    fn new(file: &'a SegmentFile, source: &'s Source<'a>) -> FileReader<'a, 's> {
-        FileReader { file, source, reader: Reader::new(), span: None, at: 0, is_passing: false }
-    }
-
+impl<'a> FileReader<'a, '_> {
     /// False when nobody listens any more.
-    fn read(
-        &mut self,
-        sequence: &mut Sequence,
-        give: &mut Give<'_, 'a>,
-        progress: &dyn Fn(u64),
-    ) -> Result<bool, LoadError> {
+    fn read(&mut self, sequence: &mut Sequence, give: &mut Give<'_, 'a>) -> Result<bool, LoadError> {
         let mut buffer = vec![0; READ_BYTES];
         loop {
-            let most = if std::mem::take(&mut self.is_passing) { HEADERS_BYTES } else { READ_BYTES };
-            let room = buffer.get_mut(..most).unwrap_or_default();
-            let count = read_some(&mut self.file.bytes_from(self.at)?, room, self.file)?;
+            let count = read_some(&mut self.file.bytes_from(self.at)?, &mut buffer, self.file)?;
             self.at += count as u64;
-            match room.get(..count) {
+            match buffer.get(..count) {
                 Some(filled) if count > 0 => self.reader.feed(filled),
                 _ => self.reader.end(),
             }
             if !self.give_all(sequence, give, count == 0)? {
                 return Ok(false);
             }
-            progress(self.at);
+            (self.progress)(self.at);
             if count == 0 {
                 return Ok(true);
             }
@@ -174,6 +162,7 @@ impl<'a, 's> FileReader<'a, 's> {
                     if !give(Piece::PassedOver { offset, header, fate, gap }) {
                         return Ok(false);
                     }
+                    (self.progress)(self.at);
                     continue;
                 }
             }
@@ -182,8 +171,8 @@ impl<'a, 's> FileReader<'a, 's> {
                 Some(Item::Damage(damage)) => give(Piece::Damage(damage)),
                 Some(Item::Block(block)) => {
                     let is_ours = block.header.session == self.source.session;
-                    self.span =
-                        block.span().filter(|span| is_ours && !(self.source.wanted)(span.first_ticks, span.last_ticks));
+                    let is_wanted = |span: &Span| (self.source.wanted)(span.first_ticks, span.last_ticks);
+                    self.span = block.span().filter(|span| is_ours && !is_wanted(span));
                     give_block(block, is_ours, sequence, give)
                 }
             };
@@ -203,14 +192,17 @@ impl<'a, 's> FileReader<'a, 's> {
         }
         let bytes = BLOCK_HEADER_BYTES as u64 + u64::from(header.payload_bytes);
         let end = offset + bytes;
-        let mut next = Vec::new();
-        let mut rest = self.file.bytes_from(end)?.take(BLOCK_MAGIC.len() as u64);
+        // Mostly the next span and the header of its block: one read for each block that is passed over.
+        let mut next = Vec::with_capacity(HEADERS_BYTES);
+        let mut rest = self.file.bytes_from(end)?.take(HEADERS_BYTES as u64);
         rest.read_to_end(&mut next).map_err(|source| self.file.read_error(source))?;
-        if end > self.file.bytes || (end < self.file.bytes && next != BLOCK_MAGIC) {
+        if end > self.file.bytes || (end < self.file.bytes && !next.starts_with(&BLOCK_MAGIC)) {
             return Ok(None);
         }
-        self.at += self.reader.skip(bytes);
-        self.is_passing = true;
+        if self.reader.skip(bytes) > 0 {
+            self.at = end + next.len() as u64;
+            self.reader.feed(&next);
+        }
         Ok(Some((offset, header)))
     }
 }

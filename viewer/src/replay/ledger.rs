@@ -45,6 +45,8 @@ pub(super) struct Ledger<'a, F: Figure> {
     pub(super) profile: &'a Profile,
     pub(super) options: ReplayOptions,
     pub(super) live: LiveBlocks<F>,
+    /// Blocks that live on at an address that was not told yet: their own was given to others while they moved.
+    pub(super) moving: Vec<Block<F>>,
     pub(super) sites: Sites<F>,
     pub(super) sources: Sources,
     /// By the position that `sources` give.
@@ -84,6 +86,7 @@ impl<'a, F: Figure> Ledger<'a, F> {
             profile,
             options: *options,
             live: LiveBlocks::new(),
+            moving: Vec::new(),
             sites: Sites::new(interval_bytes),
             sources: Sources::new(),
             threads: Vec::new(),
@@ -387,7 +390,12 @@ impl<'a, F: Figure> Ledger<'a, F> {
             match held.block {
                 Some(block) if F::EXACT => {
                     self.repairs.open_reallocs += u64::from(self.window.is_whole());
-                    self.revive(held.address, block, held.ticks);
+                    if self.live.get(held.address).is_some() {
+                        self.come_live(&block, held.ticks);
+                        self.moving.push(block);
+                    } else {
+                        self.revive(held.address, block, held.ticks);
+                    }
                 }
                 _ => self.retire_held(&held),
             }

@@ -24,6 +24,8 @@ mod sources;
 #[cfg(test)]
 mod tests;
 mod window;
+#[cfg(test)]
+mod window_test;
 
 use plimsoll_format::{Hook, Record, RecordIter, UnknownRecord};
 
@@ -59,9 +61,18 @@ impl Capture {
 
     /// Replays the events that a window looks at; the heap, and how many of them can be understood in two ways.
     fn replay_window<F: Figure>(&self, options: &ReplayOptions, window: Window) -> Result<(Heap, u64), LoadError> {
+        self.replay_blocks::<F>(options, window, &|first, last| window.reads_any(first, last))
+    }
+
+    /// The same, of blocks with events that are `wanted`.
+    fn replay_blocks<F: Figure>(
+        &self,
+        options: &ReplayOptions,
+        window: Window,
+        wanted: &(dyn Fn(u64, u64) -> bool + Sync),
+    ) -> Result<(Heap, u64), LoadError> {
         let mut replay = Replay::<F>::new(&self.profile, &self.coming, options, window);
-        let wanted = |first, last| window.reads_any(first, last);
-        self.scan_as(&wanted, &|records| steps::<F>(records, window), &mut |found| replay.take(found))?;
+        self.scan_as(wanted, &|records| steps::<F>(records, window), &mut |found| replay.take(found))?;
         Ok(replay.finish())
     }
 }

@@ -55,8 +55,14 @@ impl<F: Figure> Ledger<'_, F> {
     /// The live blocks. Sums of estimates depend on their order in the last digit, so that has to be the same in each run;
     /// exact ones do not.
     fn blocks_in_order(&self) -> Vec<Block<F>> {
-        let mut blocks: Vec<Block<F>> =
-            self.live.iter().map(|(_, block)| *block).filter(|block| self.counts(block)).collect();
+        let mut blocks: Vec<Block<F>> = self
+            .live
+            .iter()
+            .map(|(_, block)| block)
+            .chain(&self.moving)
+            .filter(|block| self.counts(block))
+            .copied()
+            .collect();
         if self.interval_bytes > 1 {
             blocks.sort_unstable_by_key(|block| (block.ticks, block.site, block.size_bytes));
         }
