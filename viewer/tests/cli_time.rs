@@ -10,9 +10,9 @@ use std::fs;
 use std::path::Path;
 
 use cli_support::{named, plimsoll, thread};
-use plimsoll_format::{Event, Record};
+use plimsoll_format::{Event, ProcessMemory, Record, Tick, Totals};
 use serde_json::Value;
-use support::{CaptureBuilder, START, alloc, free};
+use support::{CaptureBuilder, START, alloc, counters, free};
 
 /// What happens, at microseconds after the start:
 ///
@@ -204,4 +204,64 @@ fn screens_name_the_range() {
         let text = plimsoll(&[command, &capture, "--at", "deploy"]).stdout;
         assert!(text.to_lowercase().contains("live at 40.0 µs"), "{command}: {text}");
     }
+}
+
+/// Four readings, a second apart: live bytes rise by 1,000 a second, resident memory falls.
+fn readings(builder: &mut CaptureBuilder) {
+    for second in 1..=4u64 {
+        let ticks = START + second * 1_000_000_000;
+        let (bytes, allocations) = (2_000 * second, 10 * second);
+        let totals = Totals { allocations, bytes, frees: 5 * second, freed_bytes: 1_000 * second, reallocations: 0 };
+        builder.record(Record::Counters(counters(ticks, totals, bytes)));
+        let rss_bytes = 50_000 - 10_000 * second;
+        let process =
+            ProcessMemory { rss_bytes, anon_bytes: rss_bytes / 2, file_bytes: rss_bytes / 2, ..Default::default() };
+        builder.record(Record::Tick(Tick { ticks, process, ..Tick::default() }));
+    }
+    builder.end(START + 5_000_000_000);
+}
+
+#[test]
+fn the_timeline_is_in_the_report() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut builder = CaptureBuilder::exact();
+    readings(&mut builder);
+    let capture = builder.save(folder.path(), "a.plim").to_str().unwrap().to_owned();
+    let report = json(&["report", &capture]);
+    let series = |name: &str| -> Vec<(f64, u64)> {
+        let points = report["timeline"][name].as_array().unwrap().iter();
+        points
+            .map(|point| {
+                assert!(point["value"] == point["low"] && point["value"] == point["high"], "exact: {point}");
+                (point["at_ms"].as_f64().unwrap(), point["value"].as_u64().unwrap())
+            })
+            .collect()
+    };
+    assert_eq!(series("live_bytes"), [(1e3, 1_000), (2e3, 2_000), (3e3, 3_000), (4e3, 4_000)]);
+    assert_eq!(series("rss_bytes"), [(1e3, 40_000), (2e3, 30_000), (3e3, 20_000), (4e3, 10_000)]);
+    assert_eq!(series("anon_bytes")[0], (1e3, 20_000));
+    assert_eq!(series("shmem_bytes")[3], (4e3, 0));
+    assert_eq!(series("allocated_bytes_per_s"), [(2e3, 2_000), (3e3, 2_000), (4e3, 2_000)]);
+    assert_eq!(series("allocations_per_s"), [(2e3, 10), (3e3, 10), (4e3, 10)]);
+    assert!(json(&["leaks", &capture]).get("timeline").is_none());
+
+    // 48 columns from 1 s to 4 s: a level holds for 16 of them, the last point has the last one.
+    let text = plimsoll(&["report", &capture]).stdout;
+    let bars = |name: &str| -> String {
+        let line =
+            text.lines().find(|line| line.trim_start().starts_with(name)).unwrap_or_else(|| panic!("{name}: {text}"));
+        line.chars().skip(18).take(48).collect()
+    };
+    let row = |parts: &[(char, usize)]| -> String {
+        parts.iter().map(|(bar, times)| bar.to_string().repeat(*times)).collect()
+    };
+    assert_eq!(bars("Live over time"), row(&[('▂', 16), ('▄', 16), ('▆', 15), ('█', 1)]));
+    assert_eq!(bars("RSS over time"), row(&[('█', 16), ('▆', 16), ('▄', 15), ('▂', 1)]));
+    // On the scale of the whole.
+    assert_eq!(bars("anonymous"), row(&[('▄', 16), ('▃', 16), ('▂', 15), ('▁', 1)]));
+    // A mean holds from one reading to the next.
+    assert_eq!(report["timeline"]["allocations_per_s"][0]["from_ms"], 1e3);
+    assert_eq!(bars("Allocated per s"), "█".repeat(48));
+    assert!(text.contains("0 … 3.91 KiB\n") && text.contains("0 … 10/s\n"), "{text}");
+    assert!(!text.contains("  shared "), "what there is none of takes no line: {text}");
 }

@@ -52,13 +52,21 @@ pub fn timeline(profile: &Profile) -> Vec<TimelinePoint> {
 /// Points of a series at most.
 pub const TIMELINE_POINTS: usize = 1_000;
 
-/// A measured number at one moment.
+/// A measured number at one moment, or a mean up to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Point {
-    /// Nanoseconds after the session's start.
+    /// Since when it is a mean, nanoseconds after the session's start; of a number at a moment that moment.
+    pub from_ns: u64,
+    /// When, nanoseconds after the session's start.
     pub at_ns: u64,
     /// The number.
     pub measure: Measure,
+}
+
+impl Point {
+    fn at(at_ns: u64, measure: Measure) -> Point {
+        Point { from_ns: at_ns, at_ns, measure }
+    }
 }
 
 /// How the heap and the process went, [`TIMELINE_POINTS`] points each at most. A series of more readings is thinned:
@@ -85,11 +93,11 @@ pub struct Timelines {
 /// All series of a capture.
 pub fn timelines(profile: &Profile) -> Timelines {
     let points = timeline(profile);
-    let live = points.iter().filter_map(|point| Some(Point { at_ns: point.at_ns, measure: point.live_bytes? }));
+    let live = points.iter().filter_map(|point| Some(Point::at(point.at_ns, point.live_bytes?)));
     let memory = |part: fn(&ProcessMemory) -> u64| {
         let known = points.iter().filter_map(|point| Some((point.at_ns, point.process()?)));
         let known = known.filter(|(_, process)| process.rss_bytes > 0);
-        bounded(known.map(|(at_ns, process)| Point { at_ns, measure: Measure::exact(part(&process)) }).collect())
+        bounded(known.map(|(at_ns, process)| Point::at(at_ns, Measure::exact(part(&process)))).collect())
     };
     Timelines {
         live_bytes: bounded(live.collect()),
@@ -109,12 +117,13 @@ fn rates(profile: &Profile, total: fn(&Totals) -> u64) -> Vec<Point> {
     let pairs = profile.counters.iter().zip(profile.counters.iter().skip(1));
     let rate = |(before, now): (&Counters, &Counters)| {
         let at_ns = profile.ns(now.ticks);
-        let ns = at_ns.checked_sub(profile.ns(before.ticks)).filter(|ns| *ns > 0)?;
+        let from_ns = profile.ns(before.ticks);
+        let ns = at_ns.checked_sub(from_ns).filter(|ns| *ns > 0)?;
         let (before, now) = (bounds(before), bounds(now));
         let low = per_second(now.0.saturating_sub(before.1), ns, 0);
         let high = per_second(now.1.saturating_sub(before.0), ns, ns - 1).max(low);
         let value = per_second(now.1.saturating_sub(before.1), ns, ns / 2).clamp(low, high);
-        Some(Point { at_ns, measure: Measure { value, low, high: Some(high) } })
+        Some(Point { from_ns, at_ns, measure: Measure { value, low, high: Some(high) } })
     };
     pairs.filter_map(rate).map(exact_when_near).collect()
 }
@@ -160,7 +169,7 @@ mod tests {
     use super::*;
 
     fn point(at_ns: u64, value: u64) -> Point {
-        Point { at_ns, measure: Measure::exact(value) }
+        Point::at(at_ns, Measure::exact(value))
     }
 
     #[test]

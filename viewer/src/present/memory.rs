@@ -52,7 +52,7 @@ pub(crate) fn agent_row(profile: &Profile) -> Option<String> {
 pub(crate) fn timelines(profile: &Profile) -> String {
     let all = analysis::timelines(profile);
     let series = [&all.live_bytes, &all.rss_bytes, &all.allocated_bytes_per_s];
-    let first = series.iter().filter_map(|points| points.first()).map(|point| point.at_ns).min();
+    let first = series.iter().filter_map(|points| points.first()).map(|point| point.from_ns).min();
     let last = series.iter().filter_map(|points| points.last()).map(|point| point.at_ns).max();
     let Some(span) = first.zip(last).filter(|_| series.iter().any(|points| points.len() >= MIN_POINTS)) else {
         return String::new();
@@ -97,11 +97,8 @@ fn levels(points: &[Point]) -> Vec<(u64, u64)> {
     points.iter().map(|point| (point.at_ns, point.measure.value)).collect()
 }
 
-/// A mean holds from the reading before on.
+/// A mean holds from its begin on.
 fn means(points: &[Point]) -> Vec<(u64, u64)> {
-    let befores = points.iter().map(|point| point.at_ns.saturating_add(1));
-    let begins = befores.zip(points.iter().skip(1)).map(|(from, point)| (from, point.measure.value));
-    let mut all: Vec<(u64, u64)> = begins.chain(levels(points)).collect();
-    all.sort_by_key(|point| point.0);
-    all
+    let ends = |point: &Point| [(point.from_ns, point.measure.value), (point.at_ns, point.measure.value)];
+    points.iter().flat_map(ends).collect()
 }

@@ -21,15 +21,18 @@ pub struct TimelineJson {
     pub file_bytes: Vec<PointJson>,
     /// Its shared-memory part.
     pub shmem_bytes: Vec<PointJson>,
-    /// Bytes allocated in a second: the mean since the reading before.
+    /// Bytes allocated in a second: the mean between two readings.
     pub allocated_bytes_per_s: Vec<PointJson>,
     /// Allocations in a second, the same way.
     pub allocations_per_s: Vec<PointJson>,
 }
 
-/// A measured number at one moment.
+/// A measured number at one moment, or a mean up to it.
 #[derive(Debug, Serialize)]
 pub struct PointJson {
+    /// Of a mean, since when, since the session's start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from_ms: Option<f64>,
     /// Since the session's start.
     pub at_ms: f64,
     /// Best value.
@@ -46,7 +49,8 @@ impl TimelineJson {
         let all: Timelines = timelines(profile);
         let point = |point: &Point| {
             let measure = point.measure;
-            PointJson { at_ms: ms(point.at_ns), value: measure.value, low: measure.low, high: measure.high }
+            let from_ms = (point.from_ns < point.at_ns).then(|| ms(point.from_ns));
+            PointJson { from_ms, at_ms: ms(point.at_ns), value: measure.value, low: measure.low, high: measure.high }
         };
         let series = |points: &[Point]| points.iter().map(point).collect();
         TimelineJson {
