@@ -43,6 +43,13 @@ fn every_command_fits_its_schema() {
         for of in ["leaks", "live", "peak", "total"] {
             check("flamegraph", &parse(&plimsoll(&["flamegraph", &capture, "--json", "--of", of, "-o", picture])));
         }
+        for command in ["report", "leaks", "histogram", "flamegraph"] {
+            let output: &[&str] = if command == "flamegraph" { &["-o", picture] } else { &[] };
+            for range in [["--from", "1us", "--to", "2us"], ["--from", "start", "--to", "end"]] {
+                let arguments = [&[command, &capture, "--json"], &range[..], output].concat();
+                check(command, &parse(&plimsoll(&arguments)));
+            }
+        }
         for line in plimsoll(&["dump", &capture, "--json", "--full"]).stdout.lines() {
             check("dump", &serde_json::from_str(line).expect("each line is JSON"));
         }

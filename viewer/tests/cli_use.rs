@@ -75,6 +75,30 @@ fn wrong_usage_is_exit_code_2() {
 }
 
 #[test]
+fn moments_that_cannot_be_get_one_line_and_exit_code_2() {
+    let folder = tempfile::tempdir().unwrap();
+    let capture = sample_capture(folder.path(), "a.plim");
+    let wrong: [(&[&str], &str); 7] = [
+        (&["--from", "20us", "--to", "10us"], "--from 20us --to 10us: the range ends before it begins"),
+        (&["--from", "half-way", "--to", "start"], "the range ends before it begins"),
+        (&["--at", "5us", "--to", "10us"], "--at does not go with --from and --to"),
+        (&["--at", "end", "--from", "10us"], "--at does not go with --from and --to"),
+        (&["--from", "5h"], "--from 5h: that is after the capture"),
+        (&["--to", "2026-01-01T00:00:00Z"], "that is before the capture"),
+        (&["--to", "noon"], "or a marker of this capture (half-way)"),
+    ];
+    for command in ["report", "leaks", "histogram", "flamegraph"] {
+        for (arguments, expected) in &wrong {
+            let arguments: Vec<&str> = [command, &capture].iter().chain(*arguments).copied().collect();
+            let output = plimsoll(&arguments);
+            assert_eq!((output.code, output.stdout.as_str()), (2, ""), "{arguments:?}");
+            assert_eq!(output.stderr.lines().count(), 1, "{arguments:?}: {}", output.stderr);
+            assert!(output.stderr.contains(expected), "{arguments:?}: {}", output.stderr);
+        }
+    }
+}
+
+#[test]
 fn a_closed_pipe_is_success() {
     let folder = tempfile::tempdir().unwrap();
     let capture = sample_capture(folder.path(), "a.plim");

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use plimsoll_format::*;
 use plimsoll_viewer::capture::{self, Capture, LoadError, LoadOptions};
 use plimsoll_viewer::model::{EndKind, Measure, StackId};
-use plimsoll_viewer::replay::{Heap, Moment, ReplayOptions};
+use plimsoll_viewer::replay::{Heap, Moment, Range, ReplayOptions};
 use support::*;
 
 fn open(path: &Path) -> Result<Capture, LoadError> {
@@ -376,6 +376,44 @@ fn a_segment_missing_in_the_middle_ends_what_is_not_listed_after_it() {
 }
 
 #[test]
+fn moments_before_missing_time_know_nothing_of_what_came_after() {
+    let folder = folder();
+    let [zero, one, _] = segments(folder.path());
+    let live_at = |ns: u64| {
+        let capture = open(&zero).expect("it is a capture");
+        let options = ReplayOptions { moment: Moment::Time(ns), range: None };
+        let heap = capture.replay(&options).expect("it was opened");
+        assert_eq!((heap.repairs.unmatched_blocks, heap.repairs.unseen_frees), (0, 0), "{ns}");
+        live_bytes(&heap)
+    };
+    // Ticks 1,100, 1,200, 1,300, 2,100 and 2,949: 0x20 is freed in segment 1, 0x40 is 9 bytes from 2,900 to 2,940.
+    let moments = [100, 200, 300, 1_100, 1_905, 1_949];
+    assert_eq!(moments.map(live_at), [100, 130, 130, 100, 109, 100]);
+    fs::remove_file(&one).expect("it is there");
+    // Of the missing time, up to 2,000 ns, nothing is known; what comes before stays as it was.
+    assert_eq!([100, 200, 299].map(live_at), [100, 130, 130]);
+    assert_eq!(live_at(2_100), 147);
+}
+
+#[test]
+fn ranges_behind_missing_time_hold_what_was_allocated_in_them() {
+    let folder = folder();
+    let [zero, one, _] = segments(folder.path());
+    for is_missing in [false, true] {
+        if is_missing {
+            fs::remove_file(&one).expect("it is there");
+        }
+        let capture = open(&zero).expect("it is a capture");
+        let range = Some(Range { from_ns: 1_945, to_ns: 3_000 });
+        let heap = capture.replay(&ReplayOptions { moment: Moment::End, range }).expect("it was opened");
+        // 40 bytes at 2,950 and 7 at 3,100; the block from before is not of the range, whether it is listed or not.
+        assert_eq!(live_bytes(&heap), 47, "{is_missing}");
+        assert_eq!(heap.sum(|site| site.total).bytes, 47, "{is_missing}");
+        assert_eq!((heap.repairs.unmatched_blocks, heap.repairs.unseen_frees), (0, 0), "{is_missing}");
+    }
+}
+
+#[test]
 fn a_segment_of_another_session_is_not_mixed_in() {
     let folder = folder();
     let [zero, one, two] = segments(folder.path());
@@ -425,13 +463,18 @@ fn the_format_s_own_sample_captures_load() {
         ("v1-exact.plim", EndKind::Detached),
         ("v1-segment.plim", EndKind::Clean),
         ("v1-zstd.plim", EndKind::Clean),
+        ("v1-spans.plim", EndKind::Clean),
     ];
     for (name, kind) in kinds {
         let (capture, heap) = replayed(&folder.join(name));
         assert_eq!(capture.profile.end.kind, kind, "{name}");
         // Sampled: of three samples one is freed and one is thinned out. Exact: the block whose reallocation failed.
-        // Segment: the block that its opening lists. Compressed: all of its 100 blocks are freed.
-        assert_eq!(heap.sum(|site| site.live).blocks, u64::from(name != "v1-zstd.plim"), "{name}");
+        // Segment: the block that its opening lists. Compressed, and with spans: all blocks are freed.
+        assert_eq!(
+            heap.sum(|site| site.live).blocks,
+            u64::from(!["v1-zstd.plim", "v1-spans.plim"].contains(&name)),
+            "{name}"
+        );
         assert_eq!((capture.profile.unread.codec_blocks, capture.profile.unread.records), (0, 0), "{name}");
     }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::codec::{Codec, UnreadableBlock, decompress};
 use crate::columns::{self, Sorted};
-use crate::record::{Events, Record};
+use crate::record::{Events, Record, Span};
 use crate::wire;
 use crate::zstd::Compressor;
 
@@ -18,6 +18,9 @@ pub const VERSION: u16 = 1;
 pub const FILE_HEADER_BYTES: usize = 16;
 /// Bytes of a block before its payload.
 pub const BLOCK_HEADER_BYTES: usize = 40;
+/// A block of events gets a [`Span`] before it from this many bytes of payload on: a smaller one is read as fast as it is
+/// passed over.
+pub const SPAN_FROM_BYTES: usize = 16 << 10;
 /// Largest payload of a block, before and after compression. A longer length is damage, never an allocation.
 pub const MAX_BLOCK_BYTES: usize = 4 << 20;
 
@@ -103,6 +106,9 @@ pub(crate) fn block_crc(header: &[u8], payload: &[u8]) -> u32 {
     hasher.finalize()
 }
 
+/// A payload that holds a [`Span`] alone is not longer, whatever a newer writer adds to it.
+const MAX_SPAN_BYTES: usize = 1 << 10;
+
 /// Collects records into blocks and numbers them.
 #[derive(Debug)]
 pub struct BlockWriter {
@@ -114,6 +120,10 @@ pub struct BlockWriter {
     compressor: Option<Compressor>,
     /// Where columns of events begin and end in the payload.
     cuts: Vec<usize>,
+    /// Earliest and latest stamp of the payload's events, as far as callers told.
+    stamps: Option<(u64, u64)>,
+    /// The payload holds more than events whose stamps were told.
+    has_others: bool,
 }
 
 impl BlockWriter {
@@ -127,6 +137,8 @@ impl BlockWriter {
             record: Vec::new(),
             compressor: None,
             cuts: Vec::new(),
+            stamps: None,
+            has_others: false,
         }
     }
 
@@ -145,6 +157,33 @@ impl BlockWriter {
     /// Appends a record: its length as a bincode varint, then its bytes. A record that would not fit a block even
     /// alone is refused with `false`; callers split long lists.
     pub fn push(&mut self, record: &Record) -> bool {
+        let is_taken = self.append(record);
+        self.has_others |= is_taken;
+        is_taken
+    }
+
+    /// Appends events, none of which is stamped before `first_ticks` or after `last_ticks`. A large block that holds
+    /// nothing else gets a [`Span`] before it, so that readers can pass over it.
+    pub fn push_events(&mut self, events: Events, first_ticks: u64, last_ticks: u64) -> bool {
+        let is_taken = self.append(&Record::Events(events));
+        if is_taken {
+            let (first, last) = self.stamps.unwrap_or((u64::MAX, 0));
+            self.stamps = Some((first.min(first_ticks), last.max(last_ticks)));
+        }
+        is_taken
+    }
+
+    /// Whether a block is under way that holds nothing but events whose stamps are known.
+    pub fn has_only_events(&self) -> bool {
+        !self.has_others && self.stamps.is_some()
+    }
+
+    /// Whether a block is under way that holds no events whose stamps are known.
+    pub fn has_no_events(&self) -> bool {
+        !self.payload.is_empty() && self.stamps.is_none()
+    }
+
+    fn append(&mut self, record: &Record) -> bool {
         self.record.clear();
         let columns = self.sorted(record);
         match &columns {
@@ -192,11 +231,19 @@ impl BlockWriter {
         if self.payload.is_empty() {
             return;
         }
+        let has_others = std::mem::take(&mut self.has_others);
+        let stamps = self.stamps.take().filter(|_| !has_others);
         let (codec, stored) =
             match self.compressor.as_mut().and_then(|compressor| compressor.compress(&self.payload, &self.cuts)) {
                 Some(compressed) => (Codec::Zstd, compressed),
                 None => (Codec::None, self.payload.as_slice()),
             };
+        if let Some((first_ticks, last_ticks)) = stamps.filter(|_| self.payload.len() >= SPAN_FROM_BYTES) {
+            let (sequence, payload_bytes) = (self.sequence + 1, stored.len() as u32);
+            let span = Span { sequence, payload_bytes, first_ticks, last_ticks };
+            write_span(self.session, self.sequence, &span, out);
+            self.sequence += 1;
+        }
         let header = BlockHeader {
             codec,
             keyframe: std::mem::take(&mut self.keyframe),
@@ -223,6 +270,19 @@ impl BlockWriter {
     }
 }
 
+/// Appends a block that holds nothing but the span of the one after it.
+fn write_span(session: u64, sequence: u64, span: &Span, out: &mut Vec<u8>) {
+    let (mut record, mut payload) = (Vec::new(), Vec::new());
+    wire::encode(&Record::Span(*span), &mut record);
+    wire::encode(&(record.len() as u64), &mut payload);
+    payload.extend_from_slice(&record);
+    let bytes = payload.len() as u32;
+    let header =
+        BlockHeader { codec: Codec::None, keyframe: false, payload_bytes: bytes, raw_bytes: bytes, session, sequence };
+    out.extend_from_slice(&header.bytes(&payload));
+    out.extend_from_slice(&payload);
+}
+
 /// A block that was found whole: its CRC holds.
 #[derive(Debug, Clone)]
 pub struct Block {
@@ -234,6 +294,18 @@ pub struct Block {
 }
 
 impl Block {
+    /// The span of the block after this one, when this one holds that and nothing else.
+    pub fn span(&self) -> Option<Span> {
+        if self.header.codec != Codec::None || self.payload.len() > MAX_SPAN_BYTES {
+            return None;
+        }
+        let mut records = self.records();
+        match (records.next(), records.next()) {
+            (Some(Ok(Record::Span(span))), None) => Some(span),
+            _ => None,
+        }
+    }
+
     /// The records of this block, in order. Those of an unknown kind or with undecodable bytes come as errors and
     /// are skipped by their length; an unreadable block gives none.
     pub fn records(&self) -> RecordIter<'_> {

@@ -34,7 +34,7 @@ mod zstd;
 
 pub use block::{
     BLOCK_HEADER_BYTES, BLOCK_MAGIC, Block, BlockHeader, BlockWriter, FILE_HEADER_BYTES, FILE_MAGIC, MAX_BLOCK_BYTES,
-    RecordIter, UnknownRecord, VERSION, file_header, parse_file_header,
+    RecordIter, SPAN_FROM_BYTES, UnknownRecord, VERSION, file_header, parse_file_header,
 };
 pub use codec::{Codec, MAX_EXPANSION, UnreadableBlock};
 pub use event::{Event, EventIter, EventKind, MAX_EVENT_BYTES, PackState, unpack};

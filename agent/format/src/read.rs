@@ -75,6 +75,27 @@ impl Reader {
         self.ended = true;
     }
 
+    /// The header of the block that seems to stand next, and the file offset of its magic: nothing of it is checked but
+    /// its magic and its lengths. `None` when something else stands there, or not enough was fed.
+    pub fn peek(&self) -> Option<(u64, BlockHeader)> {
+        let (header, _) = BlockHeader::parse(self.rest()).filter(|_| self.started && self.damage.is_none())?;
+        Some((self.base + self.at as u64, header))
+    }
+
+    /// Goes on `bytes` further, whatever stands there. Gives how many of them were not fed yet: the next byte to feed is
+    /// the one after them.
+    pub fn skip(&mut self, bytes: u64) -> u64 {
+        let fed = usize::try_from(bytes).unwrap_or(usize::MAX).min(self.pending_bytes());
+        self.at += fed;
+        let missing = bytes - fed as u64;
+        if missing > 0 {
+            self.base += self.buffer.len() as u64 + missing;
+            self.buffer.clear();
+            self.at = 0;
+        }
+        missing
+    }
+
     /// Bytes fed and not yet handed out.
     pub fn pending_bytes(&self) -> usize {
         self.buffer.len() - self.at

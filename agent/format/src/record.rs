@@ -89,6 +89,8 @@ pub enum Record {
     Symbols(Symbols),
     /// The last record of a capture that ended in an orderly way.
     End(End),
+    /// What the next block holds: nothing but events of this time.
+    Span(Span),
 }
 
 /// How allocations were recorded.
@@ -429,6 +431,20 @@ pub struct SymbolizedFrame {
     pub file: u32,
     /// Line in it, 0 when unknown.
     pub line: u32,
+}
+
+/// What the next block of the file holds: nothing but events, all of them from this span of time. A reader that is not
+/// interested in it can pass over that block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct Span {
+    /// The block's sequence number.
+    pub sequence: u64,
+    /// Bytes of its payload as stored.
+    pub payload_bytes: u32,
+    /// None of its events is stamped earlier.
+    pub first_ticks: u64,
+    /// None of its events is stamped later.
+    pub last_ticks: u64,
 }
 
 /// How a capture ended.

@@ -17,7 +17,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use plimsoll_format::{
-    AgentCost, BlockWriter, Counters, End, EndReason, EventKind, Events, Header, Mode, PackState, Record, unpack,
+    AgentCost, BlockWriter, Counters, End, EndReason, EventKind, Events, Header, Mode, PackState, Record,
+    SPAN_FROM_BYTES, unpack,
 };
 
 use crate::chunk::{ChunkReader, Part, first_state};
@@ -249,17 +250,24 @@ impl Writer {
             None => events.by_ref().for_each(drop),
         }
         *next_state = events.state();
-        self.push_events(Events { packing: 1, state, count: part.count, packed: part.packed.to_vec() });
+        // A chunk is of one thread and in order. What is in it was stamped before it came here.
+        let first = unpack(state, part.packed).next().and_then(Result::ok).map_or(u64::MAX, |event| event.ticks);
+        self.push_events(
+            Events { packing: 1, state, count: part.count, packed: part.packed.to_vec() },
+            (first, clock::now().max(first)),
+        );
     }
 
     fn take_ring(&mut self) {
         let mut packed = Vec::new();
         let mut room = [0u8; plimsoll_format::MAX_EVENT_BYTES];
         let (first, mut state, mut count) = (PackState::default(), PackState::default(), 0);
+        let (mut earliest, mut latest) = (u64::MAX, 0);
         while let Some(event) = self.recorder.ring.pop() {
             if let Some(bytes) = state.pack(&event, &mut room) {
                 packed.extend_from_slice(room.get(..bytes).unwrap_or_default());
                 count += 1;
+                (earliest, latest) = (earliest.min(event.ticks), latest.max(event.ticks));
             }
             if let Some(balance) = &mut self.balance {
                 balance.add(event);
@@ -269,19 +277,26 @@ impl Writer {
             }
         }
         if count > 0 {
-            self.push_events(Events { packing: 1, state: first, count, packed });
+            self.push_events(Events { packing: 1, state: first, count, packed }, (earliest, latest));
             if self.failing.is_none() {
                 self.recorder.writer_stuck.store(false, Ordering::Relaxed);
             }
         }
     }
 
-    fn push_events(&mut self, events: Events) {
+    /// Adds events, none of which is stamped before the first or after the second of `stamps`. They go in blocks of their
+    /// own, which a reader can pass over, but for those that come between definitions a few at a time.
+    fn push_events(&mut self, events: Events, (first, last): (u64, u64)) {
         self.outcome.events += u64::from(events.count);
-        self.push(&Record::Events(events));
+        if self.blocks.has_no_events() {
+            self.blocks.finish(&mut self.buffer);
+        }
+        self.finish_if_full();
+        // A part of a chunk is far smaller than a block can be.
+        self.blocks.push_events(events, first, last);
     }
 
-    fn push(&mut self, record: &Record) {
+    fn finish_if_full(&mut self) {
         if self.blocks.pending_bytes() >= BLOCK_BYTES {
             self.blocks.finish(&mut self.buffer);
             // While nothing can be written the buffer is what `recover` tries to write as a whole.
@@ -289,6 +304,13 @@ impl Writer {
                 self.flush();
             }
         }
+    }
+
+    fn push(&mut self, record: &Record) {
+        if self.blocks.has_only_events() && self.blocks.pending_bytes() >= SPAN_FROM_BYTES {
+            self.blocks.finish(&mut self.buffer);
+        }
+        self.finish_if_full();
         // Records are split far below the size of a block; one that is refused after all starts the next.
         if !self.blocks.push(record) {
             self.blocks.finish(&mut self.buffer);

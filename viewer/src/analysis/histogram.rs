@@ -64,8 +64,8 @@ fn bucket(at: usize, tally: &Tally, unfreed: Option<&Tally>) -> Bucket {
 fn sizes(profile: &Profile, heap: &Heap) -> Vec<Bucket> {
     let estimates = heap.sizes.0.buckets().iter().enumerate().map(|(at, tally)| bucket(at, tally, None));
     let classes = profile.counters.last().map(|counters| counters.classes.as_slice()).unwrap_or_default();
-    // The counters know the whole process only: in an exact capture and in a range the events are the answer.
-    if heap.interval_bytes <= 1 || heap.options.range.is_some() || classes.is_empty() {
+    // The counters know the whole process only: in an exact capture and of a part the events are the answer.
+    if heap.interval_bytes <= 1 || !heap.options.is_whole() || classes.is_empty() {
         return estimates.collect();
     }
     let counted = |at: usize| classes.get(at).copied().unwrap_or_default();

@@ -11,4 +11,4 @@ mod timeline;
 pub use histogram::{Bucket, By, histogram};
 pub use leaks::{Leak, Verdict, leaks};
 pub use summary::{PeakMeasure, Summary, TotalsMeasure, Unattributed, summary};
-pub use timeline::{TimelinePoint, timeline};
+pub use timeline::{Point, TIMELINE_POINTS, TimelinePoint, Timelines, timeline, timelines};

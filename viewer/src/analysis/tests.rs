@@ -7,7 +7,7 @@ use crate::model::Measure;
 use crate::replay::{Heap, ReplayOptions};
 use crate::testing::{CaptureBuilder, alloc, counters, free};
 
-use super::{By, histogram, leaks, summary, timeline};
+use super::{By, histogram, leaks, summary, timeline, timelines};
 
 fn load(builder: &mut CaptureBuilder) -> (Capture, Heap) {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -146,4 +146,25 @@ fn the_timeline_joins_counters_and_memory_of_one_moment() {
     let points = timeline(&capture.profile);
     let seen: Vec<_> = points.iter().map(|point| (point.at_ns, point.live_bytes, point.rss_bytes())).collect();
     assert_eq!(seen, [(500, Some(Measure::exact(9)), Some(10)), (600, None, Some(20))]);
+}
+
+#[test]
+fn rates_are_growth_between_two_readings() {
+    let second = 1_000_000_000;
+    let mut builder = CaptureBuilder::exact();
+    let reading = |at: u64, allocations, bytes| counters(1_000 + at, totals(allocations, bytes, 0, 0), bytes);
+    builder.record(Record::Counters(reading(second, 10, 100)));
+    // 1,000 bytes in 10 allocations in two seconds, exactly.
+    builder.record(Record::Counters(reading(3 * second, 20, 1_100)));
+    // While threads ran: 900 to 1,000 bytes more, in 5 to 8 allocations, in half a second.
+    let inexact = reading(3 * second + second / 2, 25, 2_000);
+    builder.record(Record::Counters(Counters { program_upper: totals(28, 2_100, 0, 0), exact: false, ..inexact }));
+    let (capture, _) = load(builder.end(1_000 + 4 * second));
+    let all = timelines(&capture.profile);
+    let seen = |points: &[super::Point]| points.iter().map(|point| (point.at_ns, point.measure)).collect::<Vec<_>>();
+    let bytes = Measure { value: 2_000, low: 1_800, high: Some(2_000) };
+    assert_eq!(seen(&all.allocated_bytes_per_s), [(3 * second, Measure::exact(500)), (3 * second + second / 2, bytes)]);
+    let allocations = Measure { value: 16, low: 10, high: Some(16) };
+    assert_eq!(seen(&all.allocations_per_s), [(3 * second, Measure::exact(5)), (3 * second + second / 2, allocations)]);
+    assert_eq!(all.rss_bytes, []);
 }

@@ -12,7 +12,7 @@ use crate::model::{
     ThreadInfo, Unread,
 };
 
-use super::coming::Coming;
+use super::coming::{Coming, Position};
 use super::end;
 use super::error::LoadError;
 use super::scan::{BlockFate, Found};
@@ -77,6 +77,8 @@ pub(super) struct Collector {
     end: Option<End>,
     spans: Vec<SegmentSpan>,
     coming: Coming,
+    /// The block under way.
+    position: Position,
     /// The newest moment that any record names.
     newest_ticks: u64,
     /// A gap was met and no moment after it is known yet.
@@ -107,6 +109,7 @@ impl Collector {
             end: None,
             spans: Vec::new(),
             coming: Coming::default(),
+            position: Position::default(),
             newest_ticks: 0,
             gap_open: false,
             gap_until_ticks: None,
@@ -120,13 +123,17 @@ impl Collector {
                 // A cut that is not in the last file is damage in the middle of the capture.
                 self.cut.take().iter().for_each(|cut| self.damaged(cut));
                 self.spans.push(SegmentSpan { number, first_ticks: None, last_ticks: self.newest_ticks });
+                self.position = Position { file: self.spans.len() as u32, offset: 0 };
             }
-            Found::Block { fate, .. } => self.block(fate),
+            Found::Block { offset, fate, .. } => {
+                self.position.offset = offset;
+                self.block(fate);
+            }
             Found::Record(Noted::Other(record)) => self.record(*record),
             Found::Record(Noted::Events { before_ticks, earliest_ticks }) => {
                 // The state's time is that of the event before: already in the past.
                 self.newest_ticks = self.newest_ticks.max(before_ticks);
-                self.coming.note(earliest_ticks);
+                self.coming.note(self.position, earliest_ticks);
             }
             Found::Unknown(_) => self.unread.records += 1,
             Found::Damage(damage) if damage.at_end => self.cut = Some(damage),
@@ -146,6 +153,7 @@ impl Collector {
     fn block(&mut self, fate: BlockFate) {
         match fate {
             BlockFate::Kept | BlockFate::Late => {}
+            BlockFate::PassedOver { first_ticks } => self.coming.note(self.position, first_ticks),
             BlockFate::Copy => self.unread.copied_blocks += 1,
             BlockFate::Foreign => self.unread.foreign_blocks += 1,
             BlockFate::Unreadable => {
@@ -205,6 +213,8 @@ impl Collector {
             Record::Thinning(thinning) => self.thin(&thinning),
             Record::Events(_) | Record::LiveBlocks(_) => {}
             Record::Symbols(symbols) => self.symbols.push(symbols),
+            // When the block after it was written. That one may be lost, so this is no moment of a file's.
+            Record::Span(span) => self.newest_ticks = self.newest_ticks.max(span.last_ticks),
             Record::End(end) => {
                 self.moment(end.ticks);
                 self.end = Some(end);

@@ -41,9 +41,14 @@ impl SegmentFile {
 
     /// The file's bytes from the start, up to the length it had when it was opened.
     pub(super) fn bytes_from_start(&self) -> Result<impl Read + '_, LoadError> {
+        self.bytes_from(0)
+    }
+
+    /// The file's bytes from an offset on. All readers of a file share its place: one at a time.
+    pub(super) fn bytes_from(&self, offset: u64) -> Result<impl Read + '_, LoadError> {
         let mut file = &self.file;
-        file.seek(SeekFrom::Start(0)).map_err(|source| self.read_error(source))?;
-        Ok(file.take(self.bytes))
+        file.seek(SeekFrom::Start(offset)).map_err(|source| self.read_error(source))?;
+        Ok(file.take(self.bytes.saturating_sub(offset)))
     }
 
     pub(super) fn read_error(&self, source: io::Error) -> LoadError {

@@ -22,13 +22,13 @@ use std::sync::Arc;
 
 use crate::model::Profile;
 
-use plimsoll_format::Record;
-
 use collect::{Collector, Noted};
-pub(crate) use coming::Coming;
+pub(crate) use coming::{Coming, Position};
 pub use error::LoadError;
 use files::SegmentFile;
+use pipeline::Decode;
 pub use scan::{BlockFate, Found};
+use scan::{Source, Wanted};
 
 /// Called with the bytes read and the bytes in all.
 pub type Progress = Arc<dyn Fn(u64, u64) + Send + Sync>;
@@ -38,11 +38,43 @@ pub type Progress = Arc<dyn Fn(u64, u64) + Send + Sync>;
 pub struct LoadOptions {
     /// Called now and then, in this pass and in replays.
     pub progress: Option<Progress>,
+    /// The events that will be asked for: what is said of damage and gaps holds for them.
+    pub events: Events,
+}
+
+/// Which events a capture is opened for. Blocks that hold nothing but other events are passed over where the capture says
+/// of what time they are: of a large one little has to be read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Events {
+    /// All of them: everything is read and checked.
+    #[default]
+    All,
+    /// Those of this span of time.
+    Between {
+        /// Its first tick.
+        first_ticks: u64,
+        /// Its last one.
+        last_ticks: u64,
+    },
+    /// None: enough to learn how long the capture is, and what moments it names.
+    None,
+}
+
+impl Events {
+    /// Whether any event from one moment to another is asked for.
+    fn wants(self, first: u64, last: u64) -> bool {
+        match self {
+            Events::All => true,
+            Events::Between { first_ticks, last_ticks } => first <= last_ticks && last >= first_ticks,
+            Events::None => false,
+        }
+    }
 }
 
 impl fmt::Debug for LoadOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LoadOptions").field("progress", &self.progress.is_some()).finish()
+        let progress = self.progress.is_some();
+        f.debug_struct("LoadOptions").field("progress", &progress).field("events", &self.events).finish()
     }
 }
 
@@ -71,8 +103,10 @@ pub fn open(path: impl AsRef<Path>, options: &LoadOptions) -> Result<Capture, Lo
     let path = path.as_ref();
     let found = files::find(path)?;
     let mut collector = Collector::new(path);
+    let wanted = |first, last| options.events.wants(first, last);
     let progress = options.progress.as_deref();
-    pipeline::scan(&found.files, found.session, progress, &Noted::of, &mut |item| collector.take(item))?;
+    let source = Source { files: &found.files, session: found.session, wanted: &wanted, progress };
+    pipeline::scan(&source, &pipeline::each(Noted::of), &mut |item| collector.take(item))?;
     let segments = found.files.iter().map(SegmentFile::info).collect();
     let coming = collector.coming();
     let profile = collector.finish(segments, found.warnings)?;
@@ -86,16 +120,20 @@ impl Capture {
     ///
     /// When a file can no longer be read.
     pub fn scan(&self, take: &mut dyn FnMut(Found<'_>)) -> Result<(), LoadError> {
-        self.scan_as(&|record| record, take)
+        self.scan_as(&|_, _| true, &pipeline::each(|record| record), take)
     }
 
-    /// The same, with records as `decode` makes them; it is called on other threads.
+    /// The same, without blocks of events that are not `wanted`, and with records as `decode` makes them; it is called on
+    /// other threads.
     pub(crate) fn scan_as<T: Send>(
         &self,
-        decode: &(dyn Fn(Record) -> T + Sync),
+        wanted: &Wanted<'_>,
+        decode: &Decode<'_, T>,
         take: &mut dyn FnMut(Found<'_, T>),
     ) -> Result<(), LoadError> {
-        pipeline::scan(&self.files, self.session, self.options.progress.as_deref(), decode, take)
+        let progress = self.options.progress.as_deref();
+        let source = Source { files: &self.files, session: self.session, wanted, progress };
+        pipeline::scan(&source, decode, take)
     }
 
     /// The files of the capture, in order.

@@ -12,11 +12,10 @@ use std::num::NonZero;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, Builder};
 
-use plimsoll_format::{Block, Record, UnknownRecord};
+use plimsoll_format::{Block, Record, RecordIter, UnknownRecord};
 
 use super::error::LoadError;
-use super::files::SegmentFile;
-use super::scan::{BlockFate, Found, Piece, read};
+use super::scan::{BlockFate, Found, Piece, Source, read};
 use crate::model::BlockGap;
 
 /// Pieces that wait before and after each decoder.
@@ -34,12 +33,20 @@ enum Made<'a, T> {
     Failed(LoadError),
 }
 
+/// Records of one block, as something else.
+pub(super) type Records<T> = Vec<Result<T, UnknownRecord>>;
+/// Makes something else of a block's records.
+pub(super) type Decode<'d, T> = dyn Fn(RecordIter<'_>) -> Records<T> + Sync + 'd;
+
+/// Makes something else of each record by itself.
+pub(super) fn each<T>(decode: impl Fn(Record) -> T + Sync) -> impl Fn(RecordIter<'_>) -> Records<T> + Sync {
+    move |records| records.map(|record| record.map(&decode)).collect()
+}
+
 /// Goes through all files and gives `take` everything it meets, records as `decode` made them.
 pub(super) fn scan<T: Send>(
-    files: &[SegmentFile],
-    session: u64,
-    progress: Option<&(dyn Fn(u64, u64) + Send + Sync)>,
-    decode: &(dyn Fn(Record) -> T + Sync),
+    source: &Source<'_>,
+    decode: &Decode<'_, T>,
     take: &mut dyn FnMut(Found<'_, T>),
 ) -> Result<(), LoadError> {
     thread::scope(|scope| {
@@ -57,7 +64,7 @@ pub(super) fn scan<T: Send>(
             let mut turn = jobs.iter().cycle();
             // A queue that is closed has lost its reader: the caller has given up.
             let mut give = |job| turn.next().is_some_and(|decoder| decoder.send(job).is_ok());
-            if let Err(error) = read(files, session, progress, &mut |piece| give(Ok(piece))) {
+            if let Err(error) = read(source, &mut |piece| give(Ok(piece))) {
                 give(Err(error));
             }
         };
@@ -72,11 +79,14 @@ fn decoders() -> usize {
     processors.saturating_sub(1).clamp(1, MAX_DECODERS)
 }
 
-fn decode_all<'a, T>(jobs: Receiver<Job<'a>>, made: SyncSender<Made<'a, T>>, decode: &(dyn Fn(Record) -> T + Sync)) {
+fn decode_all<'a, T>(jobs: Receiver<Job<'a>>, made: SyncSender<Made<'a, T>>, decode: &Decode<'_, T>) {
     for job in jobs {
         let result = match job {
             Ok(Piece::Segment { number, path }) => Made::Found(Found::Segment { number, path }, None, Vec::new()),
             Ok(Piece::Damage(damage)) => Made::Found(Found::Damage(damage), None, Vec::new()),
+            Ok(Piece::PassedOver { offset, header, fate, gap }) => {
+                Made::Found(Found::Block { offset, header, fate }, gap, Vec::new())
+            }
             Ok(Piece::Block { block, fate, gap }) => decode_block(&block, fate, gap, decode),
             Err(error) => Made::Failed(error),
         };
@@ -91,12 +101,12 @@ fn decode_block<'a, T>(
     block: &Block,
     mut fate: BlockFate,
     gap: Option<BlockGap>,
-    decode: &(dyn Fn(Record) -> T + Sync),
+    decode: &Decode<'_, T>,
 ) -> Made<'a, T> {
     let mut records = Vec::new();
     if matches!(fate, BlockFate::Kept | BlockFate::Late) {
         match block.try_records() {
-            Ok(found) => records = found.map(|record| record.map(decode)).collect(),
+            Ok(found) => records = decode(found),
             Err(_) => fate = BlockFate::Unreadable,
         }
     }
@@ -127,6 +137,7 @@ fn take_all<T>(made: &[Receiver<Made<'_, T>>], take: &mut dyn FnMut(Found<'_, T>
 mod tests {
     use plimsoll_format::Record;
 
+    use super::each;
     use crate::capture::{Found, LoadOptions, open};
     use crate::testing::CaptureBuilder;
 
@@ -153,7 +164,7 @@ mod tests {
             Found::Record(Some(ticks)) => moments.push(ticks),
             _ => {}
         };
-        capture.scan_as(&decode, take).expect("the file is still there");
+        capture.scan_as(&|_, _| true, &each(decode), take).expect("the file is still there");
         assert!(moments.into_iter().eq(0..500));
         assert!(blocks.into_iter().eq((0..500).map(|at| (at, at as usize))));
     }

@@ -1,8 +1,11 @@
 //! Reads the blocks of a capture and keeps those that belong to it: each once, of one session.
 
+use std::io::Read;
 use std::path::Path;
 
-use plimsoll_format::{Block, BlockHeader, Damage, Item, Reader, Record, UnknownRecord};
+use plimsoll_format::{
+    BLOCK_HEADER_BYTES, BLOCK_MAGIC, Block, BlockHeader, Damage, Item, Reader, Record, Span, UnknownRecord,
+};
 
 use crate::model::BlockGap;
 
@@ -11,6 +14,8 @@ use super::files::{READ_BYTES, SegmentFile, read_some};
 
 /// Missing ranges of sequence numbers that are remembered; in a file with more, late blocks count as copies.
 const MAX_GAPS: usize = 4096;
+/// Bytes read behind a block that is passed over.
+const HEADERS_BYTES: usize = 1 << 10;
 
 /// What a scan meets, in order; records as they are, or what was made of them.
 #[derive(Debug)]
@@ -54,6 +59,11 @@ pub enum BlockFate {
     Foreign,
     /// Its codec is unknown, or its payload is not what its codec makes.
     Unreadable,
+    /// It holds only events that are not asked for, and was not looked at.
+    PassedOver {
+        /// None of its events is stamped earlier.
+        first_ticks: u64,
+    },
 }
 
 /// What a reader meets; the records of a block are still to be decoded.
@@ -61,58 +71,145 @@ pub enum BlockFate {
 pub(super) enum Piece<'a> {
     Segment { number: u32, path: &'a Path },
     Block { block: Block, fate: BlockFate, gap: Option<BlockGap> },
+    PassedOver { offset: u64, header: BlockHeader, fate: BlockFate, gap: Option<BlockGap> },
     Damage(Damage),
 }
 
 /// Takes a piece; false when nobody listens any more.
 pub(super) type Give<'g, 'a> = dyn FnMut(Piece<'a>) -> bool + 'g;
 
+/// Says whether any event from one moment to another is asked for.
+pub(super) type Wanted<'w> = dyn Fn(u64, u64) -> bool + Sync + 'w;
+
+/// What a reader is to read.
+#[derive(Clone, Copy)]
+pub(super) struct Source<'a> {
+    pub(super) files: &'a [SegmentFile],
+    pub(super) session: u64,
+    /// Blocks that hold only other events are passed over.
+    pub(super) wanted: &'a Wanted<'a>,
+    pub(super) progress: Option<&'a (dyn Fn(u64, u64) + Send + Sync)>,
+}
+
 /// Reads all files and gives everything in them.
-pub(super) fn read<'a>(
-    files: &'a [SegmentFile],
-    session: u64,
-    progress: Option<&(dyn Fn(u64, u64) + Send + Sync)>,
-    give: &mut Give<'_, 'a>,
-) -> Result<(), LoadError> {
-    let total = files.iter().map(|file| file.bytes).sum();
-    let mut done = 0;
+pub(super) fn read<'a>(source: &Source<'a>, give: &mut Give<'_, 'a>) -> Result<(), LoadError> {
+    let total = source.files.iter().map(|file| file.bytes).sum();
+    let mut before = 0;
     let mut sequence = Sequence::default();
-    let mut buffer = vec![0; READ_BYTES];
-    for file in files {
+    for file in source.files {
         sequence.segment(file.number);
-        let mut is_heard = give(Piece::Segment { number: file.number, path: &file.path });
-        let mut reader = Reader::new();
-        let mut input = file.bytes_from_start()?;
-        loop {
-            let count = read_some(&mut input, &mut buffer, file)?;
-            match buffer.get(..count) {
-                Some(filled) if count > 0 => reader.feed(filled),
-                _ => reader.end(),
+        let progress = |at: u64| {
+            if let Some(progress) = source.progress {
+                progress(before + at, total);
             }
-            while let Some(item) = reader.next_item() {
-                is_heard &= match item {
-                    Item::Damage(damage) => give(Piece::Damage(damage)),
-                    Item::Block(block) => give_block(block, session, &mut sequence, give),
-                };
-                if !is_heard {
-                    return Ok(());
-                }
-            }
-            done += count as u64;
-            if let Some(progress) = progress {
-                progress(done, total);
-            }
-            if count == 0 {
-                break;
-            }
+        };
+        let mut reader = FileReader { file, source, reader: Reader::new(), span: None, at: 0, progress: &progress };
+        let segment = Piece::Segment { number: file.number, path: &file.path };
+        if !give(segment) || !reader.read(&mut sequence, give)? {
+            return Ok(());
         }
+        before += file.bytes;
     }
     Ok(())
 }
 
-fn give_block(block: Block, session: u64, sequence: &mut Sequence, give: &mut Give<'_, '_>) -> bool {
+/// Goes through one file.
+struct FileReader<'a, 's> {
+    file: &'a SegmentFile,
+    source: &'s Source<'a>,
+    reader: Reader,
+    /// What the block before said of the next one, which is not wanted.
+    span: Option<Span>,
+    /// Where the file is read next.
+    at: u64,
+    progress: &'s dyn Fn(u64),
+}
+
+impl<'a> FileReader<'a, '_> {
+    /// False when nobody listens any more.
+    fn read(&mut self, sequence: &mut Sequence, give: &mut Give<'_, 'a>) -> Result<bool, LoadError> {
+        let mut buffer = vec![0; READ_BYTES];
+        loop {
+            let count = read_some(&mut self.file.bytes_from(self.at)?, &mut buffer, self.file)?;
+            self.at += count as u64;
+            match buffer.get(..count) {
+                Some(filled) if count > 0 => self.reader.feed(filled),
+                _ => self.reader.end(),
+            }
+            if !self.give_all(sequence, give, count == 0)? {
+                return Ok(false);
+            }
+            (self.progress)(self.at);
+            if count == 0 {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Gives what can be told of the bytes so far.
+    fn give_all(&mut self, sequence: &mut Sequence, give: &mut Give<'_, 'a>, ended: bool) -> Result<bool, LoadError> {
+        loop {
+            if let Some(span) = self.span {
+                if self.reader.pending_bytes() < BLOCK_HEADER_BYTES && !ended {
+                    return Ok(true);
+                }
+                self.span = None;
+                if let Some((offset, header)) = self.pass_over(&span)? {
+                    let (mut fate, gap) = sequence.take(header.sequence);
+                    if matches!(fate, BlockFate::Kept | BlockFate::Late) {
+                        fate = BlockFate::PassedOver { first_ticks: span.first_ticks };
+                    }
+                    if !give(Piece::PassedOver { offset, header, fate, gap }) {
+                        return Ok(false);
+                    }
+                    (self.progress)(self.at);
+                    continue;
+                }
+            }
+            let is_heard = match self.reader.next_item() {
+                None => return Ok(true),
+                Some(Item::Damage(damage)) => give(Piece::Damage(damage)),
+                Some(Item::Block(block)) => {
+                    let is_ours = block.header.session == self.source.session;
+                    let is_wanted = |span: &Span| (self.source.wanted)(span.first_ticks, span.last_ticks);
+                    self.span = block.span().filter(|span| is_ours && !is_wanted(span));
+                    give_block(block, is_ours, sequence, give)
+                }
+            };
+            if !is_heard {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Passes over the next block when it is the one that the span is of, and ends where another begins or the file
+    /// ends: a damaged one is read, so that what is left in it is found.
+    fn pass_over(&mut self, span: &Span) -> Result<Option<(u64, BlockHeader)>, LoadError> {
+        let Some((offset, header)) = self.reader.peek() else { return Ok(None) };
+        let stated = (self.source.session, span.sequence, span.payload_bytes);
+        if (header.session, header.sequence, header.payload_bytes) != stated {
+            return Ok(None);
+        }
+        let bytes = BLOCK_HEADER_BYTES as u64 + u64::from(header.payload_bytes);
+        let end = offset + bytes;
+        // Mostly the next span and the header of its block: one read for each block that is passed over.
+        let mut next = Vec::with_capacity(HEADERS_BYTES);
+        let mut rest = self.file.bytes_from(end)?.take(HEADERS_BYTES as u64);
+        rest.read_to_end(&mut next).map_err(|source| self.file.read_error(source))?;
+        if end > self.file.bytes || (end < self.file.bytes && !next.starts_with(&BLOCK_MAGIC)) {
+            return Ok(None);
+        }
+        if self.reader.skip(bytes) > 0 {
+            self.at = end + next.len() as u64;
+            self.reader.feed(&next);
+        }
+        Ok(Some((offset, header)))
+    }
+}
+
+fn give_block(block: Block, is_ours: bool, sequence: &mut Sequence, give: &mut Give<'_, '_>) -> bool {
     let (mut fate, mut gap) = (BlockFate::Foreign, None);
-    if block.header.session == session {
+    if is_ours {
         (fate, gap) = sequence.take(block.header.sequence);
     }
     give(Piece::Block { block, fate, gap })

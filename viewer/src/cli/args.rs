@@ -8,7 +8,7 @@ use regex::Regex;
 
 use crate::analysis::By;
 use crate::present::Of;
-use crate::view::{At, GroupBy};
+use crate::view::{Asked, At, GroupBy};
 
 /// Reads captures of the Plimsoll heap profiler: what holds memory, what is never freed, what churns.
 ///
@@ -44,7 +44,8 @@ pub(super) enum Command {
 #[command(after_long_help = "Examples:\n  \
     plimsoll report service.plim\n  \
     plimsoll report service.plim --at peak --by crate\n  \
-    plimsoll report service.plim --at 1m30s --focus 'cache::' --json")]
+    plimsoll report service.plim --at 1m30s --focus 'cache::' --json\n  \
+    plimsoll report service.plim --from deploy --to 30m")]
 pub(super) struct ReportArgs {
     #[command(flatten)]
     pub(super) input: Input,
@@ -61,7 +62,8 @@ pub(super) struct ReportArgs {
 #[command(after_long_help = "Examples:\n  \
     plimsoll leaks service.plim\n  \
     plimsoll leaks service.plim --top 0 --ignore '^tokio::'\n  \
-    plimsoll leaks service.plim --at after-warm-up --json")]
+    plimsoll leaks service.plim --at after-warm-up --json\n  \
+    plimsoll leaks service.plim --from after-warm-up")]
 pub(super) struct LeaksArgs {
     #[command(flatten)]
     pub(super) input: Input,
@@ -78,7 +80,8 @@ pub(super) struct LeaksArgs {
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:\n  \
     plimsoll histogram service.plim\n  \
-    plimsoll histogram service.plim --by lifetime")]
+    plimsoll histogram service.plim --by lifetime\n  \
+    plimsoll histogram service.plim --by size --from 1m --to 2m")]
 pub(super) struct HistogramArgs {
     #[command(flatten)]
     pub(super) input: Input,
@@ -97,7 +100,8 @@ pub(super) struct HistogramArgs {
 #[command(after_long_help = "Examples:\n  \
     plimsoll flamegraph service.plim -o leaks.svg\n  \
     plimsoll flamegraph service.plim --of peak --by thread\n  \
-    plimsoll flamegraph service.plim --of live --at 90s")]
+    plimsoll flamegraph service.plim --of live --at 90s\n  \
+    plimsoll flamegraph service.plim --of total --from 60s --to 90s")]
 pub(super) struct FlamegraphArgs {
     #[command(flatten)]
     pub(super) input: Input,
@@ -204,13 +208,26 @@ pub(super) struct List {
     pub(super) moment: MomentArg,
 }
 
-/// The moment of live figures.
+/// The moment of live figures, or a range of time.
 #[derive(Debug, Args)]
 pub(super) struct MomentArg {
-    /// Moment of live figures: peak, end, a time since the start (90s, 1m30s, 500ms), a time of day
-    /// (2026-11-23T03:00:00Z), or a marker's name
-    #[arg(long, value_name = "MOMENT", default_value = "end")]
-    pub(super) at: At,
+    /// Moment of live figures: start, peak, end, a time since the start (90s, 1m30s, 500ms), a time of day
+    /// (2026-11-23T03:00:00Z), or a marker's name [default: end]
+    #[arg(long, value_name = "MOMENT")]
+    pub(super) at: Option<At>,
+    /// Only what was allocated from this moment on, and what of it is still live at --to [default: start]
+    #[arg(long, value_name = "MOMENT")]
+    pub(super) from: Option<At>,
+    /// Only what was allocated up to this moment; live figures are for it [default: end]
+    #[arg(long, value_name = "MOMENT")]
+    pub(super) to: Option<At>,
+}
+
+impl MomentArg {
+    /// The part of the capture that is asked for.
+    pub(super) fn asked(&self) -> Asked {
+        Asked { at: self.at.clone(), from: self.from.clone(), to: self.to.clone() }
+    }
 }
 
 /// Which stacks are looked at, and how.

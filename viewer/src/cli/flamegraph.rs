@@ -5,11 +5,12 @@ use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
 use crate::analysis::summary;
+use crate::model::Profile;
 use crate::present::json::{CommonJson, FlameGraphJson};
-use crate::present::{FlameGraph, Of, View, safe, units};
-use crate::replay::Moment;
+use crate::present::{FlameGraph, Of, View, safe};
+use crate::replay::Heap;
 use crate::symbolize::Symbolizer;
-use crate::view::Grouping;
+use crate::view::{At, Grouping};
 
 use super::args::FlamegraphArgs;
 use super::error::CliError;
@@ -18,7 +19,8 @@ use super::output::{print, print_json};
 use super::sites::warnings;
 
 pub(super) fn flamegraph(args: &FlamegraphArgs) -> Result<(), CliError> {
-    let loaded = Loaded::open(&args.input.capture)?;
+    check_moment(args)?;
+    let loaded = Loaded::open_for(&args.input.capture, &args.moment.asked())?;
     let profile = &loaded.capture.profile;
     if args.of == Of::Temporary && !profile.is_exact() {
         return Err(CliError::Refused(format!(
@@ -26,13 +28,12 @@ pub(super) fn flamegraph(args: &FlamegraphArgs) -> Result<(), CliError> {
             args.input.capture.display()
         )));
     }
-    let moment = moment(args, &loaded)?;
-    let heap = loaded.replay_moment(moment)?;
+    let heap = loaded.replay()?;
     let options = args.look.options();
     let mut symbolizer = Symbolizer::new(profile, &args.look.symbols.directories);
     let graph = FlameGraph::new(profile, &heap, &mut symbolizer, &options, args.of);
     let output = args.output.clone().unwrap_or_else(|| default_output(&args.input.capture, args.of));
-    draw(&graph, profile, heap.moment_ns, &output)?;
+    draw(&graph, profile, &heap, &output)?;
     let warnings = warnings(&loaded, &heap, &symbolizer.warnings());
     if args.input.json {
         let summary = summary(profile, &heap);
@@ -56,27 +57,26 @@ pub(super) fn flamegraph(args: &FlamegraphArgs) -> Result<(), CliError> {
         });
     }
     let mut text: String = warnings.iter().map(|warning| format!("warning: {}\n", safe(warning))).collect();
-    text.push_str(&told(&graph, args.of, &output));
+    text.push_str(&told(&graph, &heap, &output));
     print(&text)
 }
 
-/// The moment that the picture is for: only `live` asks for one.
-fn moment(args: &FlamegraphArgs, loaded: &Loaded) -> Result<Moment, CliError> {
-    let moment = args.moment.at.resolve(&loaded.capture.profile)?;
-    if args.of != Of::Live && moment != Moment::End {
-        return Err(CliError::Refused(format!(
-            "--at {} does not go with --of {}: use --of live",
-            args.moment.at.text(),
+/// A moment goes with `live` alone: the others say their moment themselves. Any of them may be of a range.
+fn check_moment(args: &FlamegraphArgs) -> Result<(), CliError> {
+    let at = args.moment.at.as_ref().map(At::text).filter(|at| *at != "end" && !args.moment.asked().is_range());
+    match at {
+        Some(at) if args.of != Of::Live => Err(CliError::Refused(format!(
+            "--at {at} does not go with --of {}: use --of live, or --to {at}",
             args.of.name()
-        )));
+        ))),
+        _ => Ok(()),
     }
-    Ok(moment)
 }
 
-fn draw(graph: &FlameGraph, profile: &crate::model::Profile, moment_ns: u64, output: &Path) -> Result<(), CliError> {
+fn draw(graph: &FlameGraph, profile: &Profile, heap: &Heap, output: &Path) -> Result<(), CliError> {
     let failed = |source| CliError::Write { path: output.to_owned(), source };
     let mut file = BufWriter::new(File::create(output).map_err(failed)?);
-    match graph.draw(profile, moment_ns, &mut file) {
+    match graph.draw(profile, heap, &mut file) {
         // A picture of nothing says so itself.
         Err(_) if graph.is_empty() => {}
         result => result.map_err(failed)?,
@@ -85,7 +85,7 @@ fn draw(graph: &FlameGraph, profile: &crate::model::Profile, moment_ns: u64, out
     Ok(())
 }
 
-fn told(graph: &FlameGraph, of: Of, output: &Path) -> String {
+fn told(graph: &FlameGraph, heap: &Heap, output: &Path) -> String {
     let output = output.to_string_lossy();
     if graph.is_empty() {
         return format!(
@@ -93,15 +93,7 @@ fn told(graph: &FlameGraph, of: Of, output: &Path) -> String {
             safe(&output)
         );
     }
-    let sum = graph.sum();
-    let value = match of {
-        Of::Temporary => format!("{} temporary allocations", units::measured_count(sum)),
-        Of::Leaks => format!("{} live at the end", units::measured_bytes(sum)),
-        Of::Live => format!("{} live", units::measured_bytes(sum)),
-        Of::Peak => format!("{} live at the peak", units::measured_bytes(sum)),
-        Of::Total => format!("{} allocated", units::measured_bytes(sum)),
-    };
-    format!("{}: {value}\n", safe(&output))
+    format!("{}: {}\n", safe(&output), graph.told(heap))
 }
 
 /// `<capture>-<of>.svg` in the current directory.

@@ -12,8 +12,8 @@ use super::output::{print, print_json};
 use super::sites::warnings;
 
 pub(super) fn histogram(args: &HistogramArgs) -> Result<(), CliError> {
-    let loaded = Loaded::open(&args.input.capture)?;
-    let heap = loaded.replay(&args.moment.at)?;
+    let loaded = Loaded::open_for(&args.input.capture, &args.moment.asked())?;
+    let heap = loaded.replay()?;
     let profile = &loaded.capture.profile;
     let by = args.by.into();
     let buckets = analyse(profile, &heap, by);

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::capture::{Capture, LoadOptions, open};
-use crate::replay::{Heap, Moment, ReplayOptions};
-use crate::view::At;
+use crate::capture::{Capture, Events, LoadOptions, Progress, open};
+use crate::replay::{Heap, ReplayOptions};
+use crate::view::Asked;
 
 use super::error::CliError;
 
@@ -18,48 +18,69 @@ const BAR_FROM_BYTES: u64 = 64 << 20;
 /// A capture and the bar that its passes move.
 pub(super) struct Loaded {
     pub(super) capture: Capture,
+    /// What was asked for.
+    pub(super) options: ReplayOptions,
     bar: ProgressBar,
 }
 
 impl Loaded {
-    /// Opens a capture.
+    /// Opens a capture, all of it.
     pub(super) fn open(path: &Path) -> Result<Loaded, CliError> {
+        Loaded::open_for(path, &Asked::default())
+    }
+
+    /// Opens a capture for what is asked. Of a moment or a range it reads what is needed, and no more where the capture
+    /// says what that is.
+    pub(super) fn open_for(path: &Path, asked: &Asked) -> Result<Loaded, CliError> {
         let bar = ProgressBar::hidden();
         if let Ok(style) = ProgressStyle::with_template("{msg} {bar:40} {percent} %") {
             bar.set_style(style);
         }
         bar.set_message("reading");
-        let moved = bar.clone();
-        let shown = AtomicBool::new(false);
-        let progress = move |done: u64, total: u64| {
-            if total < BAR_FROM_BYTES {
-                return;
-            }
-            if !shown.swap(true, Ordering::Relaxed) {
-                // Draws nothing where standard error is no terminal.
-                moved.set_draw_target(ProgressDrawTarget::stderr());
-                moved.set_length(total);
-            }
-            moved.set_position(done);
-        };
-        let capture = open(path, &LoadOptions { progress: Some(Arc::new(progress)) });
-        if capture.is_err() {
+        let loaded = load(path, asked, &bar);
+        if loaded.is_err() {
             bar.finish_and_clear();
         }
-        Ok(Loaded { capture: capture?, bar })
+        let (capture, options) = loaded?;
+        Ok(Loaded { capture, options, bar })
     }
 
-    /// Replays it up to a moment.
-    pub(super) fn replay(&self, at: &At) -> Result<Heap, CliError> {
-        let moment = at.resolve(&self.capture.profile)?;
-        self.replay_moment(moment)
-    }
-
-    /// Replays it up to a moment.
-    pub(super) fn replay_moment(&self, moment: Moment) -> Result<Heap, CliError> {
+    /// Replays what was asked for.
+    pub(super) fn replay(&self) -> Result<Heap, CliError> {
         self.bar.set_message("replaying");
-        let heap = self.capture.replay(&ReplayOptions { moment, range: None });
+        let heap = self.capture.replay(&self.options);
         self.bar.finish_and_clear();
         Ok(heap?)
+    }
+}
+
+fn load(path: &Path, asked: &Asked, bar: &ProgressBar) -> Result<(Capture, ReplayOptions), CliError> {
+    let progress: Progress = Arc::new(moving(bar));
+    let open = |events| open(path, &LoadOptions { progress: Some(progress.clone()), events });
+    // How long the capture is, and which moments it names, is known without its events.
+    let events = if asked.is_of_all() { Events::All } else { Events::None };
+    let capture = open(events)?;
+    let options = asked.resolve(&capture.profile)?;
+    if asked.is_of_all() {
+        return Ok((capture, options));
+    }
+    let events = options.events(&capture.profile);
+    Ok((open(events)?, options))
+}
+
+/// Moves the bar, which is drawn for large captures only.
+fn moving(bar: &ProgressBar) -> impl Fn(u64, u64) + Send + Sync + use<> {
+    let moved = bar.clone();
+    let shown = AtomicBool::new(false);
+    move |done: u64, total: u64| {
+        if total < BAR_FROM_BYTES {
+            return;
+        }
+        if !shown.swap(true, Ordering::Relaxed) {
+            // Draws nothing where standard error is no terminal.
+            moved.set_draw_target(ProgressDrawTarget::stderr());
+            moved.set_length(total);
+        }
+        moved.set_position(done);
     }
 }

@@ -7,7 +7,7 @@ use crate::present::json::SitesJson;
 use crate::present::{Screen, View, advice_text, leaks_text, report_text};
 use crate::replay::Heap;
 use crate::symbolize::Symbolizer;
-use crate::view::{Filter, Group, Grouping, ViewOptions};
+use crate::view::{Filter, Grouping, ViewOptions};
 
 use super::args::{Input, LeaksArgs, List, Look, ReportArgs};
 use super::error::CliError;
@@ -23,17 +23,18 @@ impl Look {
 
 pub(super) fn report(args: &ReportArgs) -> Result<(), CliError> {
     let text = |view: &View<'_>, screen| report_text(view, screen) + &advice_text(view);
-    show(&args.input, &args.list, &args.look, text, |view| view.ranked_with_past())
+    let json = |view: &View<'_>| SitesJson::new(view, &view.ranked_with_past()).with_timeline(view);
+    show(&args.input, &args.list, &args.look, text, json)
 }
 
 pub(super) fn leaks(args: &LeaksArgs) -> Result<(), CliError> {
-    show(&args.input, &args.list, &args.look, leaks_text, |view| view.ranked())
+    show(&args.input, &args.list, &args.look, leaks_text, |view| SitesJson::new(view, &view.ranked()))
 }
 
 /// The report of a capture with the options' defaults, as `run` ends with it.
 pub(super) fn plain_report(capture: &Path) -> Result<String, CliError> {
     let loaded = Loaded::open(capture)?;
-    let heap = loaded.replay_moment(crate::replay::Moment::End)?;
+    let heap = loaded.replay()?;
     let options = ViewOptions::default();
     Ok(with_view(&loaded, &heap, &options, &[], 10, |view| report_text(view, Screen::of_stdout())))
 }
@@ -43,16 +44,12 @@ fn show(
     list: &List,
     look: &Look,
     text: impl Fn(&View<'_>, Screen) -> String,
-    listed: impl for<'a> Fn(&View<'a>) -> Vec<&'a Group>,
+    json: impl Fn(&View<'_>) -> SitesJson,
 ) -> Result<(), CliError> {
-    let loaded = Loaded::open(&input.capture)?;
-    let heap = loaded.replay(&list.moment.at)?;
+    let loaded = Loaded::open_for(&input.capture, &list.moment.asked())?;
+    let heap = loaded.replay()?;
     with_view(&loaded, &heap, &look.options(), &look.symbols.directories, list.top, |view| {
-        if input.json {
-            print_json(&SitesJson::new(view, &listed(view)))
-        } else {
-            print(&text(view, Screen::of_stdout()))
-        }
+        if input.json { print_json(&json(view)) } else { print(&text(view, Screen::of_stdout())) }
     })
 }
 

@@ -12,6 +12,7 @@ use crate::symbolize::{Frame, Symbolizer};
 use crate::view::{GroupBy, ViewOptions, crate_name, shown_frames};
 
 use super::safe::safe;
+use super::screen::period;
 use super::units;
 
 /// What a flame graph shows.
@@ -121,11 +122,11 @@ impl FlameGraph {
     /// # Errors
     ///
     /// When it cannot be written, or there is nothing to draw (a picture that says so is written then).
-    pub fn draw(&self, profile: &Profile, moment_ns: u64, out: impl Write) -> std::io::Result<()> {
+    pub fn draw(&self, profile: &Profile, heap: &Heap, out: impl Write) -> std::io::Result<()> {
         let lines: Vec<String> =
             self.stacks.iter().map(|(stack, tally)| format!("{stack} {}", self.of.estimate(tally))).collect();
         let mut options = Options::default();
-        options.title = format!("{}: {}", safe(&profile.header.program), self.title(moment_ns));
+        options.title = format!("{}: {}", safe(&profile.header.program), self.title(heap));
         options.subtitle = Some(self.subtitle(profile));
         options.count_name = self.of.unit().to_owned();
         options.name_type = "Function:".to_owned();
@@ -136,13 +137,35 @@ impl FlameGraph {
         from_lines(&mut options, lines.iter().map(String::as_str), out)
     }
 
-    fn title(&self, moment_ns: u64) -> String {
-        match self.of {
-            Of::Leaks => "bytes live at the end".to_owned(),
-            Of::Live => format!("bytes live at {}", units::duration(moment_ns)),
-            Of::Peak => "bytes live at the peak".to_owned(),
-            Of::Total => "bytes allocated in total".to_owned(),
-            Of::Temporary => "temporary allocations".to_owned(),
+    /// What is drawn, and when: `bytes live at the end`.
+    fn title(&self, heap: &Heap) -> String {
+        match (self.of, heap.options.range) {
+            (Of::Temporary, _) => self.what(heap),
+            (Of::Total, None) => "bytes allocated in total".to_owned(),
+            _ => format!("bytes {}", self.what(heap)),
+        }
+    }
+
+    /// The sum in words: `3.2 MiB live at the end`.
+    pub fn told(&self, heap: &Heap) -> String {
+        let sum = match self.of {
+            Of::Temporary => units::measured_count(self.sum()),
+            _ => units::measured_bytes(self.sum()),
+        };
+        format!("{sum} {}", self.what(heap))
+    }
+
+    /// What the sum counts.
+    fn what(&self, heap: &Heap) -> String {
+        let period = period(heap);
+        match (self.of, heap.options.range) {
+            (Of::Leaks | Of::Live, Some(_)) => format!("allocated{period} and live at the end of that"),
+            (Of::Leaks, None) => "live at the end".to_owned(),
+            (Of::Live, None) => format!("live at {}", units::duration(heap.moment_ns)),
+            (Of::Peak, Some(_)) => format!("allocated{period} and live when most of that was"),
+            (Of::Peak, None) => "live at the peak".to_owned(),
+            (Of::Total, _) => format!("allocated{period}"),
+            (Of::Temporary, _) => format!("temporary allocations{period}"),
         }
     }
 

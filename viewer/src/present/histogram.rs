@@ -3,7 +3,7 @@
 use crate::analysis::{Bucket, By};
 
 use super::report::title;
-use super::screen::{Screen, View};
+use super::screen::{Screen, View, period};
 use super::style::{faint, heading};
 use super::units;
 
@@ -18,7 +18,7 @@ pub fn histogram_text(view: &View<'_>, by: By, buckets: &[Bucket]) -> String {
         By::Lifetime => ("Lifetimes, allocation to free", "blocks not freed stand beside, by the age they had reached"),
         By::Age => ("Ages of the blocks live", ""),
     };
-    let moment = if by == By::Age { format!(" {}", view.moment()) } else { String::new() };
+    let moment = if by == By::Age { format!(" {}", view.moment()) } else { period(view.heap) };
     let basis = if basis.is_empty() { view.basis() } else { format!("{}; {basis}", view.basis()) };
     text.push_str(&format!("\n{} {}\n", heading(format!("{what}{moment}")), faint(format!("({basis})"))));
     if buckets.is_empty() {

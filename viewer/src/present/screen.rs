@@ -9,6 +9,7 @@ use crate::view::{Group, GroupBy, Grouping};
 
 use super::safe::safe;
 use super::style::warning;
+use super::units;
 
 /// The place that text is shown on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,10 +101,12 @@ impl<'a> View<'a> {
 
     /// The moment of live figures, in words.
     pub(crate) fn moment(&self) -> String {
-        match self.heap.options.moment {
-            Moment::End => "at the end".to_owned(),
-            Moment::Peak => format!("at the peak ({})", super::units::duration(self.heap.moment_ns)),
-            Moment::Time(ns) => format!("at {}", super::units::duration(ns)),
+        let at = units::duration(self.heap.moment_ns);
+        match (self.heap.options.range, self.heap.options.moment) {
+            (Some(range), _) => format!("at {at} of what was allocated from {} on", units::duration(range.from_ns)),
+            (None, Moment::End) => "at the end".to_owned(),
+            (None, Moment::Peak) => format!("at the peak ({at})"),
+            (None, Moment::Time(_)) => format!("at {at}"),
         }
     }
 
@@ -112,12 +115,23 @@ impl<'a> View<'a> {
         if self.profile.is_exact() {
             return "exact".to_owned();
         }
-        format!("estimates, ± is the 95 % interval; one sample per {}", super::units::bytes(self.heap.interval_bytes))
+        format!("estimates, ± is the 95 % interval; one sample per {}", units::bytes(self.heap.interval_bytes))
     }
 
     /// The warnings as lines.
     pub(crate) fn warning_lines(&self) -> String {
         self.warnings.iter().map(|text| format!("{} {}\n", warning("warning:"), safe(text))).collect()
+    }
+}
+
+/// The time that figures of allocations are for, in words with a space in front; empty when it is all of the capture.
+pub(crate) fn period(heap: &Heap) -> String {
+    match (heap.options.range, heap.options.moment) {
+        (Some(range), _) => {
+            format!(" from {} to {}", units::duration(range.from_ns), units::duration(range.to_ns))
+        }
+        (None, Moment::Time(ns)) => format!(" up to {}", units::duration(ns)),
+        (None, Moment::End | Moment::Peak) => String::new(),
     }
 }
 

@@ -19,11 +19,19 @@ pub enum Moment {
 /// What to replay.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ReplayOptions {
-    /// The moment that live figures are for. With a range it is the range's end, whatever stands here.
+    /// The moment that live figures are for. With a time all figures are those of a capture that ended then. With a
+    /// range it is the range's end, whatever stands here.
     pub moment: Moment,
-    /// Only what was allocated in this range: it gives totals, temporary allocations, lifetimes, sizes, and what is still live at its end.
-    /// The peak stays that of the whole capture.
+    /// Only what was allocated in this range: all figures are of it, as it stood at the range's end. What sites hold at
+    /// the peak is for the moment in the range when most bytes of it were live.
     pub range: Option<Range>,
+}
+
+impl ReplayOptions {
+    /// Whether all of the capture is replayed, rather than a range, or what was before a moment.
+    pub fn is_whole(&self) -> bool {
+        self.range.is_none() && !matches!(self.moment, Moment::Time(_))
+    }
 }
 
 /// A span of time, nanoseconds after the session's start, both ends included.
@@ -79,7 +87,8 @@ pub struct AgeRange {
 /// The largest live total of the process.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Peak {
-    /// Bytes live then, those from before the session included.
+    /// Bytes live then, those from before the session included: of the whole capture, also when a part of it was
+    /// replayed. Only the counters know it in that case.
     pub live_bytes: Measure,
     /// When, in ticks.
     pub ticks: u64,
@@ -139,7 +148,7 @@ pub struct Heap {
     pub events: u64,
     /// Successful reallocations among them.
     pub reallocations: u64,
-    /// Recorded allocations and frees after the last reading of the counters.
+    /// Recorded allocations and frees after the last reading of the counters; none when a part was replayed.
     pub since_counters: Since,
     /// What had to be mended.
     pub repairs: Repairs,

@@ -12,13 +12,14 @@ use super::ages::Ages;
 use super::block::{Block, Origin};
 use super::early::EarlyFree;
 use super::figure::Figure;
-use super::heap::{Moment, Repairs, ReplayOptions, Since};
+use super::heap::{Repairs, ReplayOptions, Since};
 use super::histogram::Buckets;
 use super::live::{LiveBlocks, Place};
 use super::pending::{Pending, Source};
 use super::sites::Sites;
 use super::snapshot::Snapshot;
 use super::sources::{Known, Sources};
+use super::window::Window;
 
 /// Live blocks whose table stays in a processor's own cache: half a megabyte.
 const FITS_CACHE: usize = 1 << 13;
@@ -44,6 +45,8 @@ pub(super) struct Ledger<'a, F: Figure> {
     pub(super) profile: &'a Profile,
     pub(super) options: ReplayOptions,
     pub(super) live: LiveBlocks<F>,
+    /// Blocks that live on at an address that was not told yet: their own was given to others while they moved.
+    pub(super) moving: Vec<Block<F>>,
     pub(super) sites: Sites<F>,
     pub(super) sources: Sources,
     /// By the position that `sources` give.
@@ -60,11 +63,14 @@ pub(super) struct Ledger<'a, F: Figure> {
     pub(super) ages: Ages<'a>,
     pub(super) since_counters: Since,
     counters_ticks: u64,
-    /// What was allocated in this span counts: all of it without a range.
-    span: (u64, u64),
-    /// Live figures are taken before the first event after this moment; `None` when they are for the end or the peak.
-    pub(super) snapshot_at: Option<u64>,
+    /// What was allocated in it counts.
+    pub(super) window: Window,
+    /// Live figures were taken at the window's end, before the first event after it: nothing changes any more.
     pub(super) snapshot: Option<Snapshot<F>>,
+    /// Events after this come too late: the window's end, and 0 when the snapshot was taken.
+    pub(super) over_after: u64,
+    /// Pairs of events near each other that mean one thing or another, depending on what was live before the window.
+    pub(super) doubts: u64,
     pub(super) events: u64,
     pub(super) reallocations: u64,
     pub(super) repairs: Repairs,
@@ -73,22 +79,14 @@ pub(super) struct Ledger<'a, F: Figure> {
 }
 
 impl<'a, F: Figure> Ledger<'a, F> {
-    pub(super) fn new(profile: &'a Profile, options: &ReplayOptions) -> Ledger<'a, F> {
+    pub(super) fn new(profile: &'a Profile, options: &ReplayOptions, window: Window) -> Ledger<'a, F> {
         let interval_bytes = profile.interval_bytes();
         let none = Buckets::new(interval_bytes);
-        let span = match options.range {
-            Some(range) => (profile.clock.ticks(range.from_ns), end_of(profile, range.to_ns)),
-            None => (0, u64::MAX),
-        };
-        let snapshot_at = match (options.range, options.moment) {
-            (Some(_), _) => Some(span.1),
-            (None, Moment::Time(ns)) => Some(end_of(profile, ns)),
-            (None, Moment::End | Moment::Peak) => None,
-        };
         Ledger {
             profile,
             options: *options,
             live: LiveBlocks::new(),
+            moving: Vec::new(),
             sites: Sites::new(interval_bytes),
             sources: Sources::new(),
             threads: Vec::new(),
@@ -102,9 +100,10 @@ impl<'a, F: Figure> Ledger<'a, F> {
             ages: Ages::new(&profile.clock),
             since_counters: Since::default(),
             counters_ticks: profile.counters.last().map_or(0, |counters| counters.ticks),
-            span,
-            snapshot_at,
+            over_after: window.end(),
+            window,
             snapshot: None,
+            doubts: 0,
             events: 0,
             reallocations: 0,
             repairs: Repairs::default(),
@@ -115,7 +114,12 @@ impl<'a, F: Figure> Ledger<'a, F> {
 
     /// Whether a block that was allocated then counts.
     pub(super) fn counts(&self, block: &Block<F>) -> bool {
-        (self.span.0..=self.span.1).contains(&block.ticks)
+        self.window.counts(block.ticks)
+    }
+
+    /// Whether a block that was allocated then counts.
+    pub(super) fn counts_at(&self, ticks: u64) -> bool {
+        self.window.counts(ticks)
     }
 
     /// Looks up the blocks of events whose turn is next. Of a heap that outgrows the processor's caches each look-up waits
@@ -133,18 +137,20 @@ impl<'a, F: Figure> Ledger<'a, F> {
     #[inline]
     pub(super) fn apply(&mut self, item: &Pending, source: u32, kind: EventKind) -> bool {
         let source = self.sources.get(source);
-        let is_snapshot_due = self.snapshot_at.is_some_and(|at| item.ticks > at);
-        if is_snapshot_due || !F::EXACT {
+        let is_over = item.ticks > self.over_after;
+        if is_over || !F::EXACT {
+            if self.snapshot.is_some() {
+                return true;
+            }
             let block = self.live.get(item.address).filter(|_| kind.is_alloc());
             if block.is_some_and(|block| !is_listed_already(block, item)) {
                 return false;
             }
-            if is_snapshot_due {
-                self.take_snapshot();
+            if is_over {
+                self.close();
+                return true;
             }
-            if !F::EXACT {
-                self.settle_held(source, kind);
-            }
+            self.settle_held(source, kind);
         }
         match kind {
             EventKind::Alloc if !self.allocate(item, source, Origin::Allocated) => return false,
@@ -203,33 +209,41 @@ impl<'a, F: Figure> Ledger<'a, F> {
             site.last_ticks = site.last_ticks.max(ticks);
             if counts {
                 site.total.add(&weight);
+                site.add_live(&weight, ticks);
             }
-            site.add_live(&weight, ticks);
-        }
-        if counts {
-            self.sizes.add(size_bytes, &weight);
         }
         if ticks > self.counters_ticks {
             self.since_counters.allocations += 1;
             self.since_counters.bytes = self.since_counters.bytes.saturating_add(size_bytes);
         }
-        self.now.add(&weight);
-        self.peak_if_new(ticks);
+        if counts {
+            self.sizes.add(size_bytes, &weight);
+            self.now.add(&weight);
+            self.peak_if_new(ticks);
+        }
         true
     }
 
     /// An old block is live after all.
     fn revive(&mut self, address: u64, block: Block<F>, ticks: u64) {
-        let weight = block.weight();
-        if let Some(site) = self.sites.change(block.site) {
-            site.add_live(&weight, ticks);
-        }
-        self.now.add(&weight);
+        self.come_live(&block, ticks);
         if let Some(old) = self.live.insert(address, block) {
             // Only damage leads here: every way in has made sure that the address is free.
             self.drop_live(&old);
             self.repairs.unseen_frees += 1;
         }
+    }
+
+    /// Adds a block's weight to the live figures.
+    fn come_live(&mut self, block: &Block<F>, ticks: u64) {
+        if !self.counts(block) {
+            return;
+        }
+        let weight = block.weight();
+        if let Some(site) = self.sites.change(block.site) {
+            site.add_live(&weight, ticks);
+        }
+        self.now.add(&weight);
     }
 
     fn peak_if_new(&mut self, ticks: u64) {
@@ -243,6 +257,9 @@ impl<'a, F: Figure> Ledger<'a, F> {
     /// Takes a block's weight out of the live figures.
     #[inline]
     pub(super) fn drop_live(&mut self, block: &Block<F>) {
+        if !self.counts(block) {
+            return;
+        }
         let weight = block.weight();
         if let Some(site) = self.sites.change(block.site) {
             site.live.remove(&weight);
@@ -268,6 +285,9 @@ impl<'a, F: Figure> Ledger<'a, F> {
     #[inline]
     fn free(&mut self, item: &Pending, source: Known) {
         let Some(block) = self.take_out(item.address, item.ticks) else { return self.free_unknown(item, source) };
+        if self.window.lacks_past() {
+            self.doubt_free(&block, item, source);
+        }
         let is_temporary = block.origin() == Origin::Allocated && F::EXACT && {
             let same_thread = self.sites.thread(block.site) == Some(source.source.thread);
             let now = self.threads.get(source.thread_at).map_or(0, |state| state.allocations);
@@ -284,7 +304,7 @@ impl<'a, F: Figure> Ledger<'a, F> {
             self.since_counters.frees += 1;
             self.since_counters.freed_bytes = self.since_counters.freed_bytes.saturating_add(block.size_bytes);
         }
-        if !self.counts(block) || ticks > self.span.1 {
+        if !self.counts(block) || ticks > self.window.end() {
             return;
         }
         if let Some(site) = self.sites.change(block.site) {
@@ -305,6 +325,9 @@ impl<'a, F: Figure> Ledger<'a, F> {
 
     /// Counts a block as freed at an unknown time.
     pub(super) fn give_up(&mut self, address: u64) {
+        if self.snapshot.is_some() {
+            return;
+        }
         let Some(block) = self.live.remove(address) else { return };
         self.drop_live(&block);
         self.censor(&block, self.last_ticks);
@@ -334,7 +357,7 @@ impl<'a, F: Figure> Ledger<'a, F> {
         if let Some(held) = state(&mut self.threads, source).held.take() {
             self.retire_held(&held);
         }
-        self.reallocations += 1;
+        self.reallocations += u64::from(self.window.counts(item.ticks));
         if item.ticks > self.counters_ticks {
             self.since_counters.reallocations += 1;
         }
@@ -359,15 +382,20 @@ impl<'a, F: Figure> Ledger<'a, F> {
         }
     }
 
-    /// Reallocations without an outcome. In an exact capture that was cut off the old block is kept: it lives, or
-    /// its contents do in a block that was never told.
+    /// Reallocations without an outcome. In an exact capture the old block is kept: it lives, or its contents do in a
+    /// block that was not told yet. That is odd only where the capture ends.
     pub(super) fn settle_open_reallocs(&mut self) {
         let held: Vec<Held<F>> = self.threads.iter_mut().filter_map(|state| state.held.take()).collect();
         for held in held {
             match held.block {
                 Some(block) if F::EXACT => {
-                    self.repairs.open_reallocs += 1;
-                    self.revive(held.address, block, held.ticks);
+                    self.repairs.open_reallocs += u64::from(self.window.is_whole());
+                    if self.live.get(held.address).is_some() {
+                        self.come_live(&block, held.ticks);
+                        self.moving.push(block);
+                    } else {
+                        self.revive(held.address, block, held.ticks);
+                    }
                 }
                 _ => self.retire_held(&held),
             }
@@ -376,6 +404,9 @@ impl<'a, F: Figure> Ledger<'a, F> {
 
     /// Raises the interval: some live samples are forgotten, though their blocks may live on; the others stand for more.
     pub(super) fn thin(&mut self, thinning: &Thinning) {
+        if thinning.ticks > self.window.end() {
+            return self.close();
+        }
         for address in &thinning.dropped {
             if let Some(block) = self.live.remove(*address) {
                 self.drop_live(&block);
@@ -388,15 +419,15 @@ impl<'a, F: Figure> Ledger<'a, F> {
             kept.interval = F::interval(thinning.to_interval_bytes);
             self.live.insert(*address, kept);
             self.drop_live(&block);
-            if let Some(site) = self.sites.change(kept.site) {
-                site.add_live(&kept.weight(), thinning.ticks);
-            }
-            self.now.add(&kept.weight());
+            self.come_live(&kept, thinning.ticks);
         }
     }
 
     /// A block that is live at a segment's opening, whose allocation was not read.
     pub(super) fn list(&mut self, listed: &LiveBlock) {
+        if listed.ticks > self.window.end() || self.snapshot.is_some() {
+            return;
+        }
         let LiveBlock { ticks, address, size_bytes, interval_bytes, stack, thread, tag, .. } = *listed;
         let kind = EventKind::Alloc;
         let event = Event { kind, ticks, address, size_bytes, stack, thread, tag, interval_bytes };
@@ -426,9 +457,4 @@ fn state<F: Figure>(threads: &mut Vec<ThreadState<F>>, source: Known) -> &mut Th
 /// Whether the event tells of a block that a segment's opening listed, or of a former life of its address.
 fn is_listed_already<F: Figure>(block: &Block<F>, item: &Pending) -> bool {
     block.origin() == Origin::Listed && item.ticks <= block.ticks
-}
-
-/// The last tick of a nanosecond.
-fn end_of(profile: &Profile, ns: u64) -> u64 {
-    profile.clock.ticks(ns.saturating_add(1)).saturating_sub(1).max(profile.clock.ticks(ns))
 }

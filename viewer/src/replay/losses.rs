@@ -4,6 +4,8 @@ use plimsoll_format::LossCause;
 
 use crate::model::{LossBound, Profile};
 
+use super::window::Window;
+
 /// Everything that was lost in a capture.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Losses {
@@ -40,11 +42,13 @@ impl Count {
 }
 
 impl Losses {
-    pub(super) fn of(profile: &Profile) -> Losses {
+    /// What may touch blocks of the window: of losses before it, or after its end, they know nothing.
+    pub(super) fn of(profile: &Profile, window: Window) -> Losses {
         let mut losses = Losses::default();
         for loss in &profile.losses {
             // A full stack table loses no event, only parts of stacks.
-            if loss.cause == LossCause::StackTableFull {
+            let is_apart = loss.from_ticks > window.end() || loss.to_ticks < window.start();
+            if loss.cause == LossCause::StackTableFull || is_apart {
                 continue;
             }
             if loss.frees > 0 {
@@ -59,7 +63,7 @@ impl Losses {
                 losses.allocations.number = None;
             }
         }
-        if let Some(until) = profile.gap_until_ticks {
+        if let Some(until) = profile.gap_until_ticks.filter(|until| *until >= window.start()) {
             let (from, to) = losses.frees_between.unwrap_or((0, until));
             losses.frees_between = Some((from.min(until), to.max(until)));
             (losses.frees, losses.allocations) = (Count::UNKNOWN, Count::UNKNOWN);

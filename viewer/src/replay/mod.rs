@@ -23,10 +23,13 @@ mod snapshot;
 mod sources;
 #[cfg(test)]
 mod tests;
+mod window;
+#[cfg(test)]
+mod window_test;
 
-use plimsoll_format::{Hook, Record};
+use plimsoll_format::{Hook, Record, RecordIter, UnknownRecord};
 
-use crate::capture::{BlockFate, Capture, Found, LoadError};
+use crate::capture::{BlockFate, Capture, Coming, Events, Found, LoadError, Position};
 use crate::model::{Profile, Tally};
 
 pub use heap::{AgeRange, Heap, Moment, Peak, Range, Repairs, ReplayOptions, Since, Site};
@@ -37,6 +40,7 @@ use ledger::Ledger;
 use order::Order;
 use pending::Batch;
 use segment::Opening;
+use window::Window;
 
 impl Capture {
     /// Replays the events of the capture.
@@ -49,10 +53,35 @@ impl Capture {
     }
 
     fn replay_as<F: Figure>(&self, options: &ReplayOptions) -> Result<Heap, LoadError> {
-        let mut replay = Replay::<F>::new(&self.profile, options);
-        let after = |records| self.coming.after(records);
-        self.scan_as(&Step::of::<F>, &mut |found| replay.take(found, &after))?;
+        let window = Window::of(&self.profile, options);
+        let (heap, doubts) = self.replay_window::<F>(options, window)?;
+        // Rare: what was live before the window decides what some of its events mean.
+        if doubts > 0 { Ok(self.replay_window::<F>(options, window.with_past())?.0) } else { Ok(heap) }
+    }
+
+    /// Replays the events that a window looks at; the heap, and how many of them can be understood in two ways.
+    fn replay_window<F: Figure>(&self, options: &ReplayOptions, window: Window) -> Result<(Heap, u64), LoadError> {
+        self.replay_blocks::<F>(options, window, &|first, last| window.reads_any(first, last))
+    }
+
+    /// The same, of blocks with events that are `wanted`.
+    fn replay_blocks<F: Figure>(
+        &self,
+        options: &ReplayOptions,
+        window: Window,
+        wanted: &(dyn Fn(u64, u64) -> bool + Sync),
+    ) -> Result<(Heap, u64), LoadError> {
+        let mut replay = Replay::<F>::new(&self.profile, &self.coming, options, window);
+        self.scan_as(wanted, &|records| steps::<F>(records, window), &mut |found| replay.take(found))?;
         Ok(replay.finish())
+    }
+}
+
+impl ReplayOptions {
+    /// The events that a replay of this capture with these options looks at.
+    pub fn events(&self, profile: &Profile) -> Events {
+        let window = Window::of(profile, self);
+        if window.is_whole() { Events::All } else { window.events() }
     }
 }
 
@@ -62,13 +91,21 @@ enum Step {
     Other(Record),
 }
 
-impl Step {
-    fn of<F: Figure>(record: Record) -> Step {
-        match record {
-            Record::Events(events) => Step::Events(Batch::of(&events, F::EXACT)),
-            record => Step::Other(record),
+/// The records of a block, each of events with the earliest stamp of those behind it in the block.
+fn steps<F: Figure>(records: RecordIter<'_>, window: Window) -> Vec<Result<Step, UnknownRecord>> {
+    let step = |record| match record {
+        Record::Events(events) => Step::Events(Batch::of(&events, F::EXACT, window)),
+        record => Step::Other(record),
+    };
+    let mut steps: Vec<_> = records.map(|record| record.map(step)).collect();
+    let mut earliest_after = u64::MAX;
+    for step in steps.iter_mut().rev() {
+        if let Ok(Step::Events(batch)) = step {
+            batch.earliest_after = earliest_after;
+            earliest_after = earliest_after.min(batch.earliest());
         }
     }
+    steps
 }
 
 /// Events are held back for at least this long: the free that an allocation waits for comes with a later stamp when two
@@ -81,39 +118,45 @@ struct Replay<'a, F: Figure> {
     order: Order,
     ledger: Ledger<'a, F>,
     opening: Opening,
+    coming: &'a Coming,
     /// The block under way came after later ones.
     late_block: bool,
-    /// Records of events read so far.
-    records: u64,
+    /// Where the block under way stands.
+    position: Position,
     /// Ticks in [`SKEW_NS`]; `None` when events have to wait for watermarks.
     skew_ticks: Option<u64>,
 }
 
 impl<'a, F: Figure> Replay<'a, F> {
-    fn new(profile: &'a Profile, options: &ReplayOptions) -> Replay<'a, F> {
+    fn new(profile: &'a Profile, coming: &'a Coming, options: &ReplayOptions, window: Window) -> Replay<'a, F> {
         Replay {
             profile,
             order: Order::default(),
-            ledger: Ledger::new(profile, options),
+            ledger: Ledger::new(profile, options, window),
             opening: Opening::default(),
+            coming,
             late_block: false,
-            records: 0,
+            position: Position::default(),
             // Through the tracking-allocator crate frees are stamped after the memory went back, at any later time.
             skew_ticks: (F::EXACT && profile.clock.has_rate() && profile.header.hook == Hook::Allocator)
                 .then(|| profile.clock.ticks(SKEW_NS).saturating_sub(profile.clock.ticks(0))),
         }
     }
 
-    /// `earliest_after` tells the earliest stamp after so many records of events.
-    fn take(&mut self, found: Found<'_, Step>, earliest_after: &dyn Fn(u64) -> u64) {
+    fn take(&mut self, found: Found<'_, Step>) {
         match found {
             Found::Segment { number, .. } => {
+                self.position = Position { file: self.position.file + 1, offset: 0 };
                 if self.opening.begins(number) {
                     self.order.release_all(&mut self.ledger);
+                    self.ledger.close_before(number);
                 }
             }
-            Found::Block { fate, .. } => self.late_block = fate == BlockFate::Late,
-            Found::Record(Step::Events(batch)) => self.events(batch, earliest_after),
+            Found::Block { offset, fate, .. } => {
+                self.position.offset = offset;
+                self.late_block = fate == BlockFate::Late;
+            }
+            Found::Record(Step::Events(batch)) => self.events(batch),
             Found::Record(Step::Other(record)) => self.record(record),
             Found::Unknown(_) | Found::Damage(_) | Found::Gap(_) => {}
         }
@@ -131,18 +174,19 @@ impl<'a, F: Figure> Replay<'a, F> {
         }
     }
 
-    fn events(&mut self, batch: Batch, earliest_after: &dyn Fn(u64) -> u64) {
+    fn events(&mut self, batch: Batch) {
         self.opening.close(&mut self.ledger);
+        let earliest_after = batch.earliest_after.min(self.coming.after(self.position));
         self.ledger.repairs.unread_events += batch.unread;
         self.order.push(batch, self.late_block, &mut self.ledger);
-        self.records += 1;
         if let Some(skew) = self.skew_ticks {
-            let horizon = earliest_after(self.records).saturating_sub(skew);
+            let horizon = earliest_after.saturating_sub(skew);
             self.order.release_before(horizon, &mut self.ledger);
         }
     }
 
-    fn finish(mut self) -> Heap {
+    /// The heap, and how many events can be understood in two ways.
+    fn finish(mut self) -> (Heap, u64) {
         self.opening.close(&mut self.ledger);
         self.order.release_all(&mut self.ledger);
         let mut repairs = self.ledger.repairs;

@@ -18,7 +18,7 @@ const ADDRESSES: u64 = 8;
 const STEP: u64 = 10;
 
 #[derive(Debug, Clone, Copy)]
-enum Action {
+pub(super) enum Action {
     Alloc,
     Free,
     Realloc {
@@ -31,13 +31,13 @@ enum Action {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Operation {
+pub(super) struct Operation {
     action: Action,
     thread: u32,
     choice: u64,
 }
 
-fn operation() -> impl Strategy<Value = Operation> {
+pub(super) fn operation() -> impl Strategy<Value = Operation> {
     let action = prop_oneof![
         6 => Just(Action::Alloc),
         5 => Just(Action::Free),
@@ -65,8 +65,8 @@ struct Expected {
 }
 
 #[derive(Default)]
-struct Model {
-    now: u64,
+pub(super) struct Model {
+    pub(super) now: u64,
     live: BTreeMap<u64, Block>,
     /// Old blocks of reallocations under way, by thread: address, block, whether it will fail.
     held: HashMap<u32, (u64, Block, bool)>,
@@ -75,10 +75,10 @@ struct Model {
     live_bytes: u64,
     peak_bytes: u64,
     reallocations: u64,
-    written: Vec<Written>,
+    pub(super) written: Vec<Written>,
 }
 
-enum Written {
+pub(super) enum Written {
     Event(Event),
     Flush(u32),
     Watermark { straggler: u32, ticks: u64 },
@@ -227,24 +227,35 @@ fn invert_clocks(written: &mut [Written]) {
 /// Writes the events in chunks, each thread's own in order.
 fn capture_of(written: &[Written]) -> CaptureBuilder {
     let mut builder = CaptureBuilder::exact();
+    let chunk = |builder: &mut CaptureBuilder, events: &[Event]| drop(builder.events(events).block());
+    write_chunks(&mut builder, written, &chunk);
+    builder
+}
+
+/// The same into `builder`, each chunk as `write_chunk` does it.
+pub(super) fn write_chunks(
+    builder: &mut CaptureBuilder,
+    written: &[Written],
+    write_chunk: &dyn Fn(&mut CaptureBuilder, &[Event]),
+) {
     builder.stacks(STACKS);
     let mut last_watermark = 0;
     let mut chunks: BTreeMap<u32, Vec<Event>> = (1..=THREADS).map(|thread| (thread, Vec::new())).collect();
     let write = |builder: &mut CaptureBuilder, events: &mut Vec<Event>| {
         if !events.is_empty() {
-            builder.events(&std::mem::take(events)).block();
+            write_chunk(builder, &std::mem::take(events));
         }
     };
     for item in written {
         match item {
             Written::Event(event) => chunks.entry(event.thread).or_default().push(*event),
-            Written::Flush(thread) => write(&mut builder, chunks.entry(*thread).or_default()),
+            Written::Flush(thread) => write(builder, chunks.entry(*thread).or_default()),
             Written::Watermark { straggler, ticks } => {
                 // Only what is newer than the watermark before may be late; it comes before the next one.
                 let late = chunks.entry(*straggler).or_default();
                 let cut = late.partition_point(|event| event.ticks < last_watermark);
                 let kept = late.split_off(cut);
-                chunks.values_mut().for_each(|events| write(&mut builder, events));
+                chunks.values_mut().for_each(|events| write(builder, events));
                 chunks.insert(*straggler, kept);
                 builder.watermark(*ticks);
                 last_watermark = *ticks;
@@ -252,8 +263,7 @@ fn capture_of(written: &[Written]) -> CaptureBuilder {
         }
     }
     // The last thread's chunk comes first: the file's order says nothing.
-    chunks.values_mut().rev().for_each(|events| write(&mut builder, events));
-    builder
+    chunks.values_mut().rev().for_each(|events| write(builder, events));
 }
 
 fn replay(builder: &mut CaptureBuilder) -> Heap {
@@ -263,7 +273,7 @@ fn replay(builder: &mut CaptureBuilder) -> Heap {
     capture.replay(&ReplayOptions::default()).expect("the file is still there")
 }
 
-fn run(operations: &[Operation]) -> Model {
+pub(super) fn run(operations: &[Operation]) -> Model {
     let mut model = Model { now: START, ..Model::default() };
     operations.iter().for_each(|operation| model.run(*operation));
     model.settle();

@@ -290,7 +290,12 @@ impl Order {
         let thread = ledger.sources.get(source).source.thread;
         let pending = frees.find(item.address, &self.runs, |other| ledger.sources.get(other).source.thread != thread);
         let pending_gap = pending.map(|free| free.ticks.saturating_sub(item.ticks));
-        match (ledger.early_gap(item.address), pending) {
+        let early_gap = ledger.early_gap(item.address);
+        if early_gap.is_some() && ledger.window.lacks_past() {
+            // What was freed early may as well be a block from before the window.
+            ledger.doubts += 1;
+        }
+        match (early_gap, pending) {
             (Some(early), _) if pending_gap.is_none_or(|gap| early <= gap) => ledger.free_early(item.address),
             (_, Some(free)) => self.pull(&free, ledger),
             (_, None) => ledger.free_unseen(item.address),

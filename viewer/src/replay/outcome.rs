@@ -3,20 +3,18 @@
 use crate::model::{Measure, Profile, Tally};
 
 use super::figure::Figure;
-use super::heap::{Heap, Peak, Repairs, Site};
+use super::heap::{Heap, Peak, Repairs, Since, Site};
 use super::histogram::{Ages, Buckets, Lifetimes, Sizes};
 use super::ledger::Ledger;
 use super::losses::Losses;
 use super::snapshot::Snapshot;
 
-/// The heap of a replay that has seen all events. `is_partial` when part of the session is missing.
-pub(super) fn heap<F: Figure>(mut ledger: Ledger<'_, F>, is_partial: bool) -> Heap {
-    ledger.settle_open_reallocs();
-    ledger.settle_early_frees();
-    let profile = ledger.profile;
-    let losses = Losses::of(profile);
-    let end_ticks = profile.end.ticks.max(ledger.last_ticks);
-    let snapshot = ledger.final_snapshot(end_ticks);
+/// The heap of a replay that has seen all events, and how many of them can be understood in two ways. `is_partial` when
+/// part of the session is missing.
+pub(super) fn heap<F: Figure>(mut ledger: Ledger<'_, F>, is_partial: bool) -> (Heap, u64) {
+    let snapshot = ledger.final_snapshot();
+    let (profile, window) = (ledger.profile, ledger.window);
+    let losses = Losses::of(profile, window);
     let peak = peak(&ledger, &losses);
     let moment_ticks = snapshot.as_ref().map_or(ledger.peak_ticks, |snapshot| snapshot.ticks);
     let peak_ticks = ledger.peak_ticks;
@@ -30,9 +28,12 @@ pub(super) fn heap<F: Figure>(mut ledger: Ledger<'_, F>, is_partial: bool) -> He
             let unsure = snapshot.as_ref().and_then(|snapshot| snapshot.sites.get(index)).map(|at| at.unsure);
             bound(&mut site, &losses, unsure, peak_ticks);
         }
-        sites.push(site);
+        // What was allocated before a range has left sites without anything in it.
+        if window.start() == 0 || !site.total.is_empty() {
+            sites.push(site);
+        }
     }
-    Heap {
+    let heap = Heap {
         options: ledger.options,
         moment_ns: profile.ns(moment_ticks),
         moment_ticks,
@@ -44,11 +45,12 @@ pub(super) fn heap<F: Figure>(mut ledger: Ledger<'_, F>, is_partial: bool) -> He
         sizes: Sizes(ledger.sizes.finish()),
         events: ledger.events,
         reallocations: ledger.reallocations,
-        since_counters: ledger.since_counters,
+        since_counters: if window.is_whole() { ledger.since_counters } else { Since::default() },
         warnings: warnings(&ledger.repairs, profile),
         repairs: ledger.repairs,
         totals_are_partial: is_partial,
-    }
+    };
+    (heap, ledger.doubts)
 }
 
 /// Puts the figures of the moment into a site.
@@ -80,14 +82,16 @@ fn bound(site: &mut Site, losses: &Losses, unsure: Option<(u64, u64)>, peak_tick
 }
 
 /// The peak of the process. Exact captures know it from their events, when nothing is missing: to the byte, or but for
-/// what was there before the session and was freed in it. Otherwise the counters' interval holds it.
+/// what was there before the session and was freed in it. Otherwise the counters' interval holds it; so it does when
+/// only a part of the capture was replayed.
 fn peak<F: Figure>(ledger: &Ledger<'_, F>, losses: &Losses) -> Peak {
     let profile = ledger.profile;
     let before = u64::try_from(profile.header.before.live_bytes()).unwrap_or(0);
     let recorded = ledger.peak.estimated_bytes();
     let replayed = before.saturating_add(recorded);
     let counted = profile.counters.last().map(|counters| counters.peak);
-    let is_whole = profile.is_exact()
+    let is_whole = ledger.window.is_whole()
+        && profile.is_exact()
         && losses.is_none()
         && ledger.repairs.is_quiet()
         && profile.phases.is_empty()
@@ -102,7 +106,8 @@ fn peak<F: Figure>(ledger: &Ledger<'_, F>, losses: &Losses) -> Peak {
         None => (Measure { value: replayed, low: 0, high: None }, ledger.peak_ticks),
         Some(counted) => {
             let (low, high) = (counted.low_bytes, counted.high_bytes.max(counted.low_bytes));
-            let value = if profile.is_exact() { replayed.clamp(low, high) } else { low + (high - low) / 2 };
+            let is_replayed = profile.is_exact() && ledger.window.is_whole();
+            let value = if is_replayed { replayed.clamp(low, high) } else { low + (high - low) / 2 };
             (Measure { value, low, high: Some(high) }, counted.ticks)
         }
     };

@@ -2,6 +2,8 @@
 
 use plimsoll_format::{Event, EventKind, Events, unpack};
 
+use super::window::Window;
+
 /// The packing of events that this version reads.
 const PACKING: u8 = 1;
 /// Bits of [`Pending::what`] that tell the operation.
@@ -113,25 +115,38 @@ pub(crate) struct Batch {
     pub(super) ascends: bool,
     /// Events that could not be unpacked.
     pub(super) unread: u64,
+    /// The earliest stamp of the events that stand behind these in their block.
+    pub(super) earliest_after: u64,
 }
 
 impl Batch {
-    /// Unpacks a record.
-    pub(super) fn of(record: &Events, is_exact: bool) -> Batch {
+    /// Unpacks what a window looks at of a record.
+    pub(super) fn of(record: &Events, is_exact: bool, window: Window) -> Batch {
         let mut batch = Batch { ascends: true, ..Batch::default() };
         if record.packing == PACKING {
             let most = record.packed.len() / MIN_EVENT_BYTES;
             batch.events.reserve_exact(most.min(record.count as usize));
-            batch.unpack(record, is_exact);
+            batch.unpack(record, is_exact, window);
+        } else {
+            batch.unread = u64::from(record.count);
         }
-        batch.unread = u64::from(record.count).saturating_sub(batch.events.len() as u64);
         batch
     }
 
-    fn unpack(&mut self, record: &Events, is_exact: bool) {
-        let mut ticks = 0;
+    /// The earliest stamp; the last moment that there is when there are no events.
+    pub(super) fn earliest(&self) -> u64 {
+        let first = if self.ascends { self.events.first() } else { self.events.iter().min_by_key(|event| event.ticks) };
+        first.map_or(u64::MAX, |event| event.ticks)
+    }
+
+    fn unpack(&mut self, record: &Events, is_exact: bool, window: Window) {
+        let (mut ticks, mut left_out) = (0, 0);
         for event in unpack(record.state, &record.packed) {
             let Ok(event) = event else { break };
+            if !window.reads(event.ticks) {
+                left_out += 1;
+                continue;
+            }
             let interval_bytes = if is_exact { 1 } else { event.interval_bytes };
             let source = Source { thread: event.thread, tag: event.tag, interval_bytes };
             if self.sources.last() != Some(&source) {
@@ -141,5 +156,6 @@ impl Batch {
             ticks = event.ticks;
             self.events.push(Pending::new(&event, self.sources.len() as u32 - 1));
         }
+        self.unread = u64::from(record.count).saturating_sub(self.events.len() as u64 + left_out);
     }
 }

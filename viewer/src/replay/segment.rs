@@ -50,7 +50,9 @@ impl Opening {
                     }
                 }
                 // What has been applied must know it; the rest may still be waiting.
-                None if order.has_released(block.ticks) && !known => self.unmatched_blocks += 1,
+                None if order.has_released(block.ticks) && !known => {
+                    self.unmatched_blocks += u64::from(ledger.counts_at(block.ticks));
+                }
                 None => {}
             }
         }

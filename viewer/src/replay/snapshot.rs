@@ -25,31 +25,44 @@ pub(super) struct LiveAt<F> {
 }
 
 impl<F: Figure> Ledger<'_, F> {
-    /// Takes the snapshot that was asked for, before an event after its moment.
-    pub(super) fn take_snapshot(&mut self) {
-        if let Some(ticks) = self.snapshot_at.take() {
-            self.snapshot = Some(self.snapshot_of(ticks));
+    /// The window is over, or the capture is: what is open is settled, and what lives is counted.
+    pub(super) fn close(&mut self) {
+        if self.snapshot.is_some() {
+            return;
+        }
+        self.settle_open_reallocs();
+        self.settle_early_frees();
+        let end_ticks = self.profile.end.ticks.max(self.last_ticks);
+        self.snapshot = Some(self.snapshot_of(self.window.end().min(end_ticks)));
+        self.over_after = 0;
+    }
+
+    /// A segment begins behind missing ones: a window that was over before the missing time ends with what was read.
+    pub(super) fn close_before(&mut self, segment: u32) {
+        let end_ns = self.profile.ns(self.window.end());
+        let mut missing = self.profile.missing.iter();
+        if missing.any(|missing| missing.last_segment.checked_add(1) == Some(segment) && end_ns < missing.from_ns) {
+            self.close();
         }
     }
 
-    /// The snapshot: taken on the way, or of the end; `None` at the peak.
-    pub(super) fn final_snapshot(&mut self, end_ticks: u64) -> Option<Snapshot<F>> {
-        if let Some(ticks) = self.snapshot_at.take() {
-            self.snapshot = Some(self.snapshot_of(ticks.min(end_ticks)));
-        }
-        if self.options.range.is_none() {
-            let blocks = self.blocks_in_order();
-            blocks.iter().for_each(|block| self.censor(block, end_ticks));
-        }
-        let at_end = self.snapshot.is_none() && self.options.moment != Moment::Peak;
-        if at_end { Some(self.snapshot_of(end_ticks)) } else { self.snapshot.take() }
+    /// The live blocks when the replay closed; `None` at the peak, which is not known block by block.
+    pub(super) fn final_snapshot(&mut self) -> Option<Snapshot<F>> {
+        self.close();
+        self.snapshot.take().filter(|_| self.options.range.is_some() || self.options.moment != Moment::Peak)
     }
 
     /// The live blocks. Sums of estimates depend on their order in the last digit, so that has to be the same in each run;
     /// exact ones do not.
     fn blocks_in_order(&self) -> Vec<Block<F>> {
-        let mut blocks: Vec<Block<F>> =
-            self.live.iter().map(|(_, block)| *block).filter(|block| self.counts(block)).collect();
+        let mut blocks: Vec<Block<F>> = self
+            .live
+            .iter()
+            .map(|(_, block)| block)
+            .chain(&self.moving)
+            .filter(|block| self.counts(block))
+            .copied()
+            .collect();
         if self.interval_bytes > 1 {
             blocks.sort_unstable_by_key(|block| (block.ticks, block.site, block.size_bytes));
         }
@@ -57,7 +70,7 @@ impl<F: Figure> Ledger<'_, F> {
     }
 
     fn snapshot_of(&mut self, ticks: u64) -> Snapshot<F> {
-        let losses = Losses::of(self.profile);
+        let losses = Losses::of(self.profile, self.window);
         let none = LiveAt { live: F::none(self.interval_bytes), unsure: (0, 0), ages: None };
         let mut snapshot = Snapshot { ticks, sites: Vec::new(), ages: Buckets::new(self.interval_bytes) };
         let blocks = self.blocks_in_order();
@@ -77,9 +90,7 @@ impl<F: Figure> Ledger<'_, F> {
                 at.unsure = (at.unsure.0 + 1, at.unsure.1.saturating_add(block.size_bytes));
             }
             snapshot.ages.add(age_ns, &block.weight());
-            if self.options.range.is_some() {
-                self.censor(block, ticks);
-            }
+            self.censor(block, ticks);
         }
         snapshot
     }

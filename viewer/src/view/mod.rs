@@ -6,7 +6,7 @@ mod filter;
 mod group;
 mod trim;
 
-pub use at::{At, AtError};
+pub use at::{Asked, At, AtError};
 pub use crate_name::{crate_of, is_library};
 pub use filter::Filter;
 pub use group::{Group, GroupBy, Grouping, ViewOptions};

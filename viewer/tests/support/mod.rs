@@ -65,6 +65,22 @@ impl CaptureBuilder {
         self.record(Record::Events(pack(events)))
     }
 
+    /// Events in a block of their own behind their span.
+    pub(crate) fn spanned_events(&mut self, events: &[Event]) -> &mut CaptureBuilder {
+        self.block();
+        let record = Record::Events(pack(events));
+        let mut alone = BlockWriter::new(self.header.session);
+        assert!(alone.push(&record), "the record fits a block");
+        let stamps = || events.iter().map(|event| event.ticks);
+        let span = Span {
+            sequence: self.writer.next_sequence() + 1,
+            payload_bytes: alone.pending_bytes() as u32,
+            first_ticks: stamps().min().unwrap_or(u64::MAX),
+            last_ticks: stamps().max().unwrap_or(0),
+        };
+        self.record(Record::Span(span)).block().record(record).block()
+    }
+
     pub(crate) fn watermark(&mut self, ticks: u64) -> &mut CaptureBuilder {
         self.record(Record::Watermark { ticks })
     }

@@ -12,4 +12,5 @@ mod hostile;
 mod plain;
 mod samples;
 mod schema;
+mod spans;
 mod worked_example;

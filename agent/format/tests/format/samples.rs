@@ -48,7 +48,7 @@ impl Capture {
 
 /// Every sample capture that this build can write.
 pub(crate) fn all() -> Vec<Capture> {
-    let mut all = vec![sampled(), exact(), segment()];
+    let mut all = vec![sampled(), exact(), segment(), spanned()];
     all.extend(cfg!(feature = "zstd").then(compressed));
     all
 }
@@ -180,6 +180,33 @@ fn segment() -> Capture {
     let blocks =
         vec![Sample { keyframe: true, records }, Sample { keyframe: false, records: vec![end(EndReason::Exit)] }];
     Capture { name: "v1-segment.plim", first_sequence: 4_000, compressed: false, blocks }
+}
+
+/// Two blocks of events that a reader can pass over, each behind its span.
+pub(crate) fn spanned() -> Capture {
+    let events = |ticks: u64| {
+        let events = [alloc(ticks, 0x5500_0000_1000, 64, 2), free(ticks + 50, 0x5500_0000_1000)];
+        Sample { keyframe: false, records: vec![Record::Events(pack(PackState::default(), &events).0)] }
+    };
+    let span = |sequence, payload_bytes, first_ticks, last_ticks| {
+        let span = Span { sequence, payload_bytes, first_ticks, last_ticks };
+        Sample { keyframe: false, records: vec![Record::Span(span)] }
+    };
+    let blocks = vec![
+        Sample { keyframe: true, records: keyframe(Mode::Exact, 1, 0) },
+        span(2, payload_bytes(&events(1_010)), 1_010, 1_060),
+        events(1_010),
+        span(4, payload_bytes(&events(70_000)), 70_000, 70_050),
+        events(70_000),
+        Sample { keyframe: false, records: vec![Record::Watermark { ticks: 80_000 }, end(EndReason::Finished)] },
+    ];
+    Capture { name: "v1-spans.plim", first_sequence: 0, compressed: false, blocks }
+}
+
+fn payload_bytes(sample: &Sample) -> u32 {
+    let mut writer = BlockWriter::new(SESSION);
+    sample.records.iter().for_each(|record| assert!(writer.push(record)));
+    writer.pending_bytes() as u32
 }
 
 /// An exact run with compressed blocks; the last one is too short to shrink.

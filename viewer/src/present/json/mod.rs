@@ -3,6 +3,7 @@
 
 mod parts;
 mod site;
+mod timeline;
 
 use serde::Serialize;
 
@@ -12,8 +13,9 @@ use super::safe::SafeJson;
 use super::screen::View;
 use crate::view::Group;
 
-pub use parts::{AtJson, CaptureJson, CgroupJson, LostJson, MeasureJson, MemoryJson, PeakJson, TotalsJson};
+pub use parts::{AtJson, CaptureJson, CgroupJson, LostJson, MeasureJson, MemoryJson, PeakJson, RangeJson, TotalsJson};
 pub use site::{FrameJson, SiteJson};
+pub use timeline::{PointJson, TimelineJson};
 
 /// What every command says.
 #[derive(Debug, Serialize)]
@@ -40,6 +42,9 @@ pub struct SitesJson {
     pub common: CommonJson,
     /// Memory of the process and its cgroup at the last reading, `null` when there was none.
     pub memory: Option<MemoryJson>,
+    /// How heap and process went, in reports.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeline: Option<TimelineJson>,
     /// What makes two sites one.
     pub by: &'static str,
     /// Sites in the capture that have something to show; the list may be shorter.
@@ -115,10 +120,18 @@ impl SitesJson {
         SitesJson {
             common: CommonJson::new(view),
             memory: MemoryJson::last(view.profile),
+            timeline: None,
             by: view.by.name(),
             sites_total: ranked.len(),
             sites: view.top(ranked).iter().map(|group| SiteJson::new(group)).collect(),
         }
+    }
+}
+
+impl SitesJson {
+    /// The same with how heap and process went.
+    pub fn with_timeline(self, view: &View<'_>) -> SitesJson {
+        SitesJson { timeline: Some(TimelineJson::new(view.profile)), ..self }
     }
 }
 

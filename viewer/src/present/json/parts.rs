@@ -79,13 +79,24 @@ pub struct PeakJson {
     pub at_ms: f64,
 }
 
-/// The moment that live figures are for.
+/// The moment that live figures are for, and the time that they are of.
 #[derive(Debug, Serialize)]
 pub struct AtJson {
-    /// `end`, `peak` or `time`.
+    /// `end`, `peak`, `time` or `range`: the end of `range`.
     pub moment: &'static str,
     /// Since the session's start.
     pub at_ms: f64,
+    /// Only what was allocated then is in the figures of the list; `null` for all of the time.
+    pub range: Option<RangeJson>,
+}
+
+/// A span of time.
+#[derive(Debug, Serialize)]
+pub struct RangeJson {
+    /// Its begin, since the session's start.
+    pub from_ms: f64,
+    /// Its end.
+    pub to_ms: f64,
 }
 
 /// What could not be recorded or read.
@@ -202,12 +213,14 @@ impl PeakJson {
 impl AtJson {
     /// The moment of a replay.
     pub fn new(heap: &Heap) -> AtJson {
-        let moment = match heap.options.moment {
-            Moment::End => "end",
-            Moment::Peak => "peak",
-            Moment::Time(_) => "time",
+        let moment = match (heap.options.range, heap.options.moment) {
+            (Some(_), _) => "range",
+            (None, Moment::End) => "end",
+            (None, Moment::Peak) => "peak",
+            (None, Moment::Time(_)) => "time",
         };
-        AtJson { moment, at_ms: ms(heap.moment_ns) }
+        let range = heap.options.range.map(|range| RangeJson { from_ms: ms(range.from_ns), to_ms: ms(range.to_ns) });
+        AtJson { moment, at_ms: ms(heap.moment_ns), range }
     }
 }
 
