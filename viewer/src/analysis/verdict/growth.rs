@@ -66,7 +66,8 @@ impl Growth {
     pub fn of(series: &Series, from: usize) -> Option<Growth> {
         let stays = |age: &usize| {
             let seen = Exposure::of(series, from, BINS, *age);
-            seen.captures > 0.0 && seen.hazard() <= LEAK_DEATHS
+            let whole = Exposure::of(series, 0, BINS, *age);
+            seen.captures > 0.0 && seen.hazard() <= LEAK_DEATHS && whole.hazard() <= 2.0 * LEAK_DEATHS
         };
         let age = OLD_AGES.into_iter().find(stays)?;
         let to = BINS - age;
@@ -100,8 +101,8 @@ impl Growth {
             steps.iter().any(|(ratio, deviations)| fall.ratio < *ratio && fall.deviations > *deviations)
         };
         let [quarter, eighth, sixteenth] = &self.stopping;
-        clearly(&self.slowing, &[(0.6, 2.0), (0.75, 3.0), (0.85, 5.0)])
-            || clearly(quarter, &[(0.6, 2.0), (0.75, 4.0)])
+        clearly(&self.slowing, &[(0.6, 2.3), (0.75, 3.0), (0.85, 5.0)])
+            || clearly(quarter, &[(0.6, 2.3), (0.75, 4.0)])
             || clearly(eighth, &[(0.35, 3.0)])
             || clearly(sixteenth, &[(0.35, 3.0)])
     }

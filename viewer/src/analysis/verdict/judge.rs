@@ -4,7 +4,7 @@ use crate::model::Profile;
 use crate::replay::{BINS, Heap};
 
 use super::growth::{Growth, Rate, around_line};
-use super::series::{Series, mean};
+use super::series::{Series, mean, variance};
 use super::survival::{Exposure, log_evidence};
 use super::{Class, Verdict};
 
@@ -13,7 +13,7 @@ const FALSE_ACCUSATIONS: f64 = 0.01;
 /// Sites with fewer births cannot be accused, whatever they do, and so are no tests (Tarone 1990).
 const MIN_BIRTHS: f64 = 12.0;
 /// Windows that growth is looked for in begin here; all end with the capture.
-const WINDOWS: [usize; 5] = [0, BINS / 8, BINS / 4, BINS / 2, BINS * 3 / 4];
+const WINDOWS: [usize; 7] = [0, BINS / 8, BINS / 4, BINS * 3 / 8, BINS / 2, BINS * 5 / 8, BINS * 3 / 4];
 /// Growth has to be so many standard deviations of the site's own noise.
 const MIN_DEVIATIONS: f64 = 2.5;
 /// Age in bins from which on a block is no churn, when that is asked of all sites alike.
@@ -66,27 +66,27 @@ impl Context {
 /// The verdict on one site.
 pub fn judge(series: &Series, context: &Context) -> Verdict {
     let mut facts = Facts { log_threshold: context.log_threshold(series.seconds()), ..Facts::default() };
-    let (mut obstacle, mut slows) = (None, false);
+    let (mut obstacle, mut slows, mut began_fast) = (None, false, false);
     for from in WINDOWS {
         let Some(growth) = Growth::of(series, from) else { continue };
         let evidence = log_evidence(series, from) - (WINDOWS.len() as f64).ln();
         if facts.growth.is_none() {
             (facts.growth, facts.log_evidence) = (Some(growth), evidence);
         }
+        // The first eighth may be the program's start: a fast one makes it a little suspicious when the rest slows too.
+        began_fast |= from == 0 && growth.decelerates();
+        let tired = began_fast && growth.slowing.ratio < 0.8 && growth.slowing.deviations > 2.0;
+        slows |= from > 0 && (growth.decelerates() || tired);
         match against(series, &growth, evidence, &facts).or((slows && !resumes(&growth)).then_some(Obstacle::Slows)) {
             None => {
                 (facts.growth, facts.log_evidence) = (Some(growth), evidence);
                 return leak(growth, facts);
             }
-            Some(why) => {
-                // The first eighth may be the program's start.
-                slows |= from > 0 && growth.decelerates();
-                obstacle = obstacle.or(Some(why));
-            }
+            Some(why) => obstacle = obstacle.or(Some(why)),
         }
     }
     facts.hidden_bytes = hidden(series, context);
-    quiet(series, context, facts).unwrap_or_else(|| too_little(series, facts, obstacle))
+    quiet(series, context, facts, obstacle).unwrap_or_else(|| too_little(series, facts, obstacle))
 }
 
 /// Why a window's growth is no proof of a leak.
@@ -125,10 +125,11 @@ fn resumes(growth: &Growth) -> bool {
     growth.from <= BINS / 2 && growth.is_straight()
 }
 
-/// Whether most of the oldest blocks from before the window died, at ages that the window has not left far behind.
+/// Whether most of the oldest blocks died, at ages that the window has not left far behind: those from before it and from
+/// the first quarter of the capture.
 fn is_wave(series: &Series, growth: &Growth) -> bool {
     let (mut at_risk, mut died, mut oldest) = (0.0, 0.0, 0);
-    for born in 0..growth.from {
+    for born in 0..growth.from.max(BINS / 4) {
         at_risk += series.alive(born, born + growth.age);
         for at in born + growth.age..BINS {
             let deaths = series.deaths.get(born).and_then(|row| row.get(at)).copied().unwrap_or(0.0);
@@ -137,7 +138,7 @@ fn is_wave(series: &Series, growth: &Growth) -> bool {
                 oldest = oldest.max(at - born);
             }
         }
-        if at_risk >= 2.0 && died > at_risk / 2.0 && BINS - growth.from < 4 * oldest {
+        if died >= 4.0 && died > at_risk / 2.0 && BINS - growth.from < 4 * oldest {
             return true;
         }
     }
@@ -164,7 +165,7 @@ fn hidden(series: &Series, context: &Context) -> f64 {
     // The two ends lie three quarters of the half apart.
     let (rise, noise) = (rise / 0.75, around_line(late));
     let unit = if context.exact { block_bytes(series) } else { block_bytes(series).max(context.interval_bytes) };
-    let by_level = rise.max(0.0) + 2.0 * (noise * noise + if context.exact { 0.0 } else { 3.0 * unit * unit }).sqrt();
+    let by_level = rise.max(0.0) + 2.0 * (noise * noise + 3.0 * unit * unit).sqrt();
     let (from, to) = (BINS / 8, BINS - OLD);
     let old: f64 = series.survivors[from..to].iter().sum();
     // The upper limit of a Poisson count, near enough.
@@ -180,7 +181,7 @@ fn block_bytes(series: &Series) -> f64 {
 }
 
 /// The class of a site that is clearly none that grows.
-fn quiet(series: &Series, context: &Context, facts: Facts) -> Option<Verdict> {
+fn quiet(series: &Series, context: &Context, facts: Facts, obstacle: Option<Obstacle>) -> Option<Verdict> {
     let births = series.total_births();
     let survivors = series.total_survivors();
     let verdict =
@@ -194,11 +195,17 @@ fn quiet(series: &Series, context: &Context, facts: Facts) -> Option<Verdict> {
     }
     let level = mean(&series.live[BINS * 3 / 4..]);
     let old: f64 = series.survivors[BINS / 8..BINS - OLD].iter().sum();
-    let seen = Exposure::of(series, 0, BINS, 1);
-    if old <= 0.0 && births >= MIN_BIRTHS && survivors < births * 0.9 && (seen.hazard() > 4.0 || survivors <= 0.0) {
+    let hazard = Exposure::of(series, 0, BINS, 1).hazard();
+    let comes_and_goes = old <= 0.0 && births >= MIN_BIRTHS && survivors < births * 0.9 && hazard > 4.0;
+    if survivors <= 0.0 || (comes_and_goes && !rises(series, level) && !stays_lately(series)) {
         return verdict(Class::Churn, "its blocks come and go; none stays");
     }
-    if survivors > 0.0 && facts.hidden_bytes > FLAT * level {
+    let goes_on = facts.growth.is_some_and(|growth| growth.stopping[0].ratio > 0.2);
+    if goes_on && matches!(obstacle, Some(Obstacle::Few | Obstacle::Slows | Obstacle::Wave)) {
+        return None;
+    }
+    let dies = Exposure::of(series, 0, BINS, BINS / 8).hazard() >= 2.0;
+    if facts.hidden_bytes > level * if dies { 2.0 * FLAT } else { FLAT } {
         return None;
     }
     let full = series.live.iter().position(|live| *live >= 0.8 * level).unwrap_or(0);
@@ -214,6 +221,18 @@ fn quiet(series: &Series, context: &Context, facts: Facts) -> Option<Verdict> {
         return verdict(Class::Bounded, "it grew to a level; since then as many blocks go as come");
     }
     verdict(Class::Churn, "its blocks come and go; what is live does not grow")
+}
+
+/// Whether the level of the last quarter is above what the site had before, and not by its usual ups and downs.
+fn rises(series: &Series, level: f64) -> bool {
+    let before = &series.live[BINS / 8..BINS * 3 / 4];
+    level > 1.5 * mean(before) + 3.0 * variance(before).sqrt()
+}
+
+/// Whether blocks of the last quarter that are no longer young stay.
+fn stays_lately(series: &Series) -> bool {
+    let seen = Exposure::of(series, BINS * 3 / 4, BINS, 4);
+    seen.blocks >= 2.0 && seen.hazard() < 2.0
 }
 
 fn too_little(series: &Series, facts: Facts, obstacle: Option<Obstacle>) -> Verdict {
