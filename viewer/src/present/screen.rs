@@ -3,6 +3,7 @@
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use crate::analysis::Summary;
+use crate::analysis::verdict::{Room, Series};
 use crate::model::{Profile, Tally};
 use crate::replay::{Heap, Moment};
 use crate::view::{Group, GroupBy, Grouping};
@@ -70,6 +71,8 @@ pub struct View<'a> {
     pub raw_frames: bool,
     /// Groups to show, 0 for all.
     pub top: usize,
+    /// Memory left before the limit, where there is one.
+    pub room: Option<Room>,
     /// Everything a reader should know, one sentence each.
     pub warnings: &'a [String],
 }
@@ -78,6 +81,18 @@ impl<'a> View<'a> {
     /// Groups with live blocks, most bytes first.
     pub fn ranked(&self) -> Vec<&'a Group> {
         self.grouping.ranked(|group| group.live)
+    }
+
+    /// Groups with live blocks by verdict, leaks first; of one verdict as in [`View::ranked`].
+    pub fn ranked_by_verdict(&self) -> Vec<&'a Group> {
+        let mut ranked = self.ranked();
+        ranked.sort_by_key(|group| group.verdict.as_ref().map(|verdict| verdict.class));
+        ranked
+    }
+
+    /// A group's evidence over time.
+    pub(crate) fn series(&self, group: &Group) -> Series {
+        Series::of(self.heap, &group.sites)
     }
 
     /// What all groups hold live together: less than the process where a filter leaves stacks out.

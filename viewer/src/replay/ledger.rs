@@ -11,6 +11,7 @@ use crate::model::Profile;
 use super::ages::Ages;
 use super::block::{Block, Origin};
 use super::early::EarlyFree;
+use super::evidence::Grid;
 use super::figure::Figure;
 use super::heap::{Repairs, ReplayOptions, Since};
 use super::histogram::Buckets;
@@ -76,12 +77,17 @@ pub(super) struct Ledger<'a, F: Figure> {
     pub(super) repairs: Repairs,
     pub(super) last_ticks: u64,
     pub(super) interval_bytes: u64,
+    /// Bins of time for evidence, and when the one under way is over.
+    pub(super) grid: Grid,
+    bin_end: u64,
+    pub(super) noted_survivors: bool,
 }
 
 impl<'a, F: Figure> Ledger<'a, F> {
     pub(super) fn new(profile: &'a Profile, options: &ReplayOptions, window: Window) -> Ledger<'a, F> {
         let interval_bytes = profile.interval_bytes();
         let none = Buckets::new(interval_bytes);
+        let grid = Grid::new(profile, window.start(), window.end().min(profile.end.ticks));
         Ledger {
             profile,
             options: *options,
@@ -109,6 +115,9 @@ impl<'a, F: Figure> Ledger<'a, F> {
             repairs: Repairs::default(),
             last_ticks: 0,
             interval_bytes,
+            bin_end: grid.end_of(0),
+            grid,
+            noted_survivors: false,
         }
     }
 
@@ -152,6 +161,9 @@ impl<'a, F: Figure> Ledger<'a, F> {
             }
             self.settle_held(source, kind);
         }
+        if item.ticks >= self.bin_end {
+            self.enter_bin(item.ticks);
+        }
         match kind {
             EventKind::Alloc if !self.allocate(item, source, Origin::Allocated) => return false,
             EventKind::ReallocAlloc if !self.complete_realloc(item, source) => return false,
@@ -163,6 +175,14 @@ impl<'a, F: Figure> Ledger<'a, F> {
         self.events += 1;
         self.last_ticks = self.last_ticks.max(item.ticks);
         true
+    }
+
+    /// Another bin of time has begun.
+    #[cold]
+    fn enter_bin(&mut self, ticks: u64) {
+        let bin = self.grid.bin(ticks);
+        self.bin_end = self.grid.end_of(bin);
+        self.sites.enter_bin(bin);
     }
 
     /// Applies an event; the block at its address goes, when it has to.
@@ -210,6 +230,7 @@ impl<'a, F: Figure> Ledger<'a, F> {
             if counts {
                 site.total.add(&weight);
                 site.add_live(&weight, ticks);
+                site.gathering.birth();
             }
         }
         if ticks > self.counters_ticks {
@@ -263,6 +284,7 @@ impl<'a, F: Figure> Ledger<'a, F> {
         let weight = block.weight();
         if let Some(site) = self.sites.change(block.site) {
             site.live.remove(&weight);
+            site.gathering.falls_to(site.live.estimated_bytes());
         }
         self.now.remove(&weight);
     }
@@ -307,7 +329,9 @@ impl<'a, F: Figure> Ledger<'a, F> {
         if !self.counts(block) || ticks > self.window.end() {
             return;
         }
+        let born = self.grid.bin(block.ticks);
         if let Some(site) = self.sites.change(block.site) {
+            site.gathering.death(born);
             site.freed.add(&weight);
             if is_temporary {
                 site.temporary.add(&weight);
@@ -331,10 +355,12 @@ impl<'a, F: Figure> Ledger<'a, F> {
         let Some(block) = self.live.remove(address) else { return };
         self.drop_live(&block);
         self.censor(&block, self.last_ticks);
-        if self.counts(&block)
-            && let Some(site) = self.sites.change(block.site)
-        {
-            site.freed.add(&block.weight());
+        let (counts, born) = (self.counts(&block), self.grid.bin(block.ticks));
+        if let Some(site) = self.sites.change(block.site) {
+            site.gathering.death(born);
+            if counts {
+                site.freed.add(&block.weight());
+            }
         }
     }
 

@@ -20,6 +20,7 @@ pub(super) fn heap<F: Figure>(mut ledger: Ledger<'_, F>, is_partial: bool) -> (H
     let peak_ticks = ledger.peak_ticks;
     let states = ledger.sites.finish();
     let mut sites: Vec<Site> = Vec::with_capacity(states.len());
+    let mut evidence = Vec::with_capacity(states.len());
     for (index, state) in states.into_iter().enumerate() {
         let mut site = state.site();
         place_live(&mut site, index, snapshot.as_ref());
@@ -30,6 +31,7 @@ pub(super) fn heap<F: Figure>(mut ledger: Ledger<'_, F>, is_partial: bool) -> (H
         }
         // What was allocated before a range has left sites without anything in it.
         if window.start() == 0 || !site.total.is_empty() {
+            evidence.push(state.gathering.finish(state.live.estimated_bytes()));
             sites.push(site);
         }
     }
@@ -49,6 +51,8 @@ pub(super) fn heap<F: Figure>(mut ledger: Ledger<'_, F>, is_partial: bool) -> (H
         warnings: warnings(&ledger.repairs, profile),
         repairs: ledger.repairs,
         totals_are_partial: is_partial,
+        grid: ledger.grid,
+        evidence,
     };
     (heap, ledger.doubts)
 }

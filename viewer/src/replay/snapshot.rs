@@ -32,6 +32,7 @@ impl<F: Figure> Ledger<'_, F> {
         }
         self.settle_open_reallocs();
         self.settle_early_frees();
+        self.note_survivors();
         let end_ticks = self.profile.end.ticks.max(self.last_ticks);
         self.snapshot = Some(self.snapshot_of(self.window.end().min(end_ticks)));
         self.over_after = 0;

@@ -4,6 +4,7 @@
 mod parts;
 mod site;
 mod timeline;
+mod verdict;
 
 use serde::Serialize;
 
@@ -16,6 +17,7 @@ use crate::view::Group;
 pub use parts::{AtJson, CaptureJson, CgroupJson, LostJson, MeasureJson, MemoryJson, PeakJson, RangeJson, TotalsJson};
 pub use site::{FrameJson, SiteJson};
 pub use timeline::{PointJson, TimelineJson};
+pub use verdict::VerdictJson;
 
 /// What every command says.
 #[derive(Debug, Serialize)]
@@ -123,7 +125,7 @@ impl SitesJson {
             timeline: None,
             by: view.by.name(),
             sites_total: ranked.len(),
-            sites: view.top(ranked).iter().map(|group| SiteJson::new(group)).collect(),
+            sites: view.top(ranked).iter().map(|group| SiteJson::new(group, view.room)).collect(),
         }
     }
 }
