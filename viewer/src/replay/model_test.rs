@@ -227,7 +227,9 @@ fn invert_clocks(written: &mut [Written]) {
 /// Writes the events in chunks, each thread's own in order.
 fn capture_of(written: &[Written]) -> CaptureBuilder {
     let mut builder = CaptureBuilder::exact();
-    let chunk = |builder: &mut CaptureBuilder, events: &[Event]| drop(builder.events(events).block());
+    let chunk = |builder: &mut CaptureBuilder, events: &[Event]| {
+        builder.events(events).block();
+    };
     write_chunks(&mut builder, written, &chunk);
     builder
 }
