@@ -7,7 +7,7 @@
 use bincode::{Decode, Encode};
 
 use crate::event::PackState;
-use crate::memory::Tick;
+use crate::memory::{AllocatorReading, Mappings, Tick};
 
 /// One record of a block.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
@@ -89,6 +89,10 @@ pub enum Record {
     Symbols(Symbols),
     /// The last record of a capture that ended in an orderly way.
     End(End),
+    /// What an allocator says of itself.
+    Allocator(AllocatorReading),
+    /// What the resident set is mapped for. The allocators' readings of the same moment stand before it.
+    Mappings(Mappings),
 }
 
 /// How allocations were recorded.
