@@ -2,6 +2,8 @@
 
 use bincode::{Decode, Encode};
 
+use crate::record::Totals;
+
 /// Memory of the process. Zero where the system does not tell.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode)]
 pub struct ProcessMemory {
@@ -179,6 +181,14 @@ pub struct Mappings {
     pub rss_before_bytes: u64,
     /// And after.
     pub rss_after_bytes: u64,
+    /// The program's totals before the allocators were read.
+    pub program: Totals,
+    /// And after the mappings were.
+    pub program_upper: Totals,
+    /// The agent's own use of the global allocator, before.
+    pub agent: Totals,
+    /// Threads of the process.
+    pub threads: u32,
     /// One for each kind that is there; no byte is in two.
     pub parts: Vec<MappingPart>,
     /// The largest of the files, the shared and the anonymous ones, largest first.

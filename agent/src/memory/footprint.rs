@@ -88,15 +88,14 @@ impl Footprint {
     }
 
     fn read(&mut self) -> Vec<Record> {
-        let start = clock::monotonic_ns();
+        let (start, first) = (clock::monotonic_ns(), slot::sums());
         let mut records: Vec<Record> =
             allocator_stats::readings(self.program).into_iter().map(Record::Allocator).collect();
-        let live_bytes = live_bytes();
         let (ticks, mappings_start) = (clock::now(), clock::monotonic_ns());
         let rss_before_bytes = self.process.read().rss_bytes;
         let sums = read_smaps();
         let rss_after_bytes = self.process.read().rss_bytes;
-        let end = clock::monotonic_ns();
+        let (end, second) = (clock::monotonic_ns(), slot::sums());
         if let Some((parts, largest)) = sums.map(Sums::finish) {
             let read_ns = end.saturating_sub(mappings_start);
             records.push(Record::Mappings(MappingsRecord {
@@ -104,11 +103,15 @@ impl Footprint {
                 read_ns,
                 rss_before_bytes,
                 rss_after_bytes,
+                program: first.program,
+                program_upper: second.program,
+                agent: first.agent,
+                threads: self.process.threads(),
                 parts,
                 largest,
             }));
         }
-        let took_ns = end.saturating_sub(start);
+        let (took_ns, live_bytes) = (end.saturating_sub(start), second.program.live_bytes().max(0) as u64);
         self.last = Some(Last { at_ns: end, took_ns, rss_bytes: rss_after_bytes, live_bytes });
         records
     }

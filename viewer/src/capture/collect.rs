@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use plimsoll_format::{
-    Anchor, Counters, Damage, End, Events, Header, Loss, Record, Symbols, Thinning, Thread, Tick, unpack,
+    AllocatorReading, Anchor, Counters, Damage, End, Events, Header, Loss, Record, Symbols, Thinning, Thread, Tick, unpack,
 };
 
 use crate::model::{
-    MissingTime, ModuleId, Modules, PhaseChange, Profile, SegmentInfo, SessionClock, StackTable, TagId, ThreadId,
+    Footprint, MissingTime, ModuleId, Modules, PhaseChange, Profile, SegmentInfo, SessionClock, StackTable, TagId, ThreadId,
     ThreadInfo, Unread,
 };
 
@@ -18,6 +18,9 @@ use super::error::LoadError;
 use super::scan::{BlockFate, Found};
 use super::series::Series;
 use super::warnings;
+
+/// Allocators of one moment that are kept; agents write two.
+const MAX_ALLOCATORS: usize = 8;
 
 /// When a segment begins and ends, as far as its records tell.
 #[derive(Debug, Clone, Copy)]
@@ -68,6 +71,9 @@ pub(super) struct Collector {
     tags: BTreeMap<TagId, String>,
     ticks: Series<Tick>,
     counters: Series<Counters>,
+    /// Allocators' readings whose mappings are still to come.
+    allocators: Vec<AllocatorReading>,
+    footprints: Series<Footprint>,
     markers: Vec<(u64, String)>,
     phases: Vec<PhaseChange>,
     losses: Vec<Loss>,
@@ -98,6 +104,8 @@ impl Collector {
             tags: BTreeMap::new(),
             ticks: Series::default(),
             counters: Series::default(),
+            allocators: Vec::new(),
+            footprints: Series::default(),
             markers: Vec::new(),
             phases: Vec::new(),
             losses: Vec::new(),
@@ -204,6 +212,17 @@ impl Collector {
             }
             Record::Thinning(thinning) => self.thin(&thinning),
             Record::Events(_) | Record::LiveBlocks(_) => {}
+            Record::Allocator(reading) => {
+                self.moment(reading.ticks);
+                if self.allocators.len() < MAX_ALLOCATORS {
+                    self.allocators.push(reading);
+                }
+            }
+            Record::Mappings(mappings) => {
+                self.moment(mappings.ticks);
+                let allocators = std::mem::take(&mut self.allocators);
+                self.footprints.push(Footprint { mappings, allocators }, |_| {});
+            }
             Record::Symbols(symbols) => self.symbols.push(symbols),
             Record::End(end) => {
                 self.moment(end.ticks);
@@ -280,6 +299,7 @@ impl Collector {
             tags: self.tags,
             ticks: self.ticks.finish(),
             counters: self.counters.finish(),
+            footprints: self.footprints.finish(),
             markers: self.markers,
             phases: self.phases,
             losses: self.losses,

@@ -227,6 +227,10 @@ fn memory() -> Capture {
         read_ns: 900_000,
         rss_before_bytes: 35 << 20,
         rss_after_bytes: 36 << 20,
+        program: totals(1_000),
+        program_upper: totals(1_010),
+        agent: totals(7),
+        threads: 4,
         parts: (0..).zip(kinds).map(part).collect(),
         largest: vec![LargeMapping {
             kind: File,
