@@ -143,7 +143,9 @@ impl<'a> Mappings<'a> {
         match before {
             // The end of an arena's heap that has not been used yet, and the guard of a stack, hold nothing.
             _ if !mapping.accessible => MappingKind::Anonymous,
-            Some((data, MappingKind::File)) if data.writable && mapping.size_bytes() <= LARGEST_BSS => MappingKind::File,
+            Some((data, MappingKind::File)) if data.writable && mapping.size_bytes() <= LARGEST_BSS => {
+                MappingKind::File
+            }
             Some((guard, _))
                 if !guard.accessible
                     && guard.name.is_empty()

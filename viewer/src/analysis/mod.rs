@@ -3,6 +3,7 @@
 
 mod histogram;
 mod leaks;
+mod rss;
 mod summary;
 #[cfg(test)]
 mod tests;
@@ -10,5 +11,6 @@ mod timeline;
 
 pub use histogram::{Bucket, By, histogram};
 pub use leaks::{Leak, Verdict, leaks};
+pub use rss::{Basis, Cause, Part, RssSplit, rss};
 pub use summary::{PeakMeasure, Summary, TotalsMeasure, Unattributed, summary};
 pub use timeline::{TimelinePoint, timeline};

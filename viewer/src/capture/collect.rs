@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use plimsoll_format::{
-    AllocatorReading, Anchor, Counters, Damage, End, Events, Header, Loss, Record, Symbols, Thinning, Thread, Tick, unpack,
+    AllocatorReading, Anchor, Counters, Damage, End, Events, Header, Loss, Record, Symbols, Thinning, Thread, Tick,
+    unpack,
 };
 
 use crate::model::{
-    Footprint, MissingTime, ModuleId, Modules, PhaseChange, Profile, SegmentInfo, SessionClock, StackTable, TagId, ThreadId,
-    ThreadInfo, Unread,
+    Footprint, MissingTime, ModuleId, Modules, PhaseChange, Profile, SegmentInfo, SessionClock, StackTable, TagId,
+    ThreadId, ThreadInfo, Unread,
 };
 
 use super::coming::Coming;

@@ -2,6 +2,7 @@
 //! command's own list. `viewer/docs/json` holds a schema of each.
 
 mod parts;
+mod rss;
 mod site;
 
 use serde::Serialize;
@@ -13,6 +14,7 @@ use super::screen::View;
 use crate::view::Group;
 
 pub use parts::{AtJson, CaptureJson, CgroupJson, LostJson, MeasureJson, MemoryJson, PeakJson, TotalsJson};
+pub use rss::RssJson;
 pub use site::{FrameJson, SiteJson};
 
 /// What every command says.

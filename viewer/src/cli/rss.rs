@@ -1,0 +1,54 @@
+//! `rss`: what the resident set is for.
+
+use clap::Args;
+
+use crate::analysis::{rss as analyse, summary};
+use crate::present::json::RssJson;
+use crate::present::{View, rss_text};
+use crate::view::{GroupBy, Grouping};
+
+use super::args::{Input, MomentArg};
+use super::error::CliError;
+use super::load::Loaded;
+use super::output::{print, print_json};
+use super::sites::warnings;
+
+/// Explain why RSS is larger than the heap: its parts, a verdict, the thing to try
+///
+/// The agent reads the parts rarely (at the start, at the end, and when RSS or the heap has moved); what is shown is the
+/// reading nearest to the moment. Bounds say what cannot be told, such as which pages of a block were touched.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:\n  \
+    plimsoll rss service.plim\n  \
+    plimsoll rss service.plim --at 1h30m\n  \
+    plimsoll rss service.plim --at peak --json")]
+pub(super) struct RssArgs {
+    #[command(flatten)]
+    input: Input,
+    #[command(flatten)]
+    moment: MomentArg,
+}
+
+pub(super) fn rss(args: &RssArgs) -> Result<(), CliError> {
+    let loaded = Loaded::open(&args.input.capture)?;
+    let heap = loaded.replay(&args.moment.at)?;
+    let profile = &loaded.capture.profile;
+    let summary = summary(profile, &heap);
+    let warnings = warnings(&loaded, &heap, &[]);
+    let grouping = Grouping::default();
+    let view = View {
+        profile,
+        heap: &heap,
+        summary: &summary,
+        grouping: &grouping,
+        by: GroupBy::Site,
+        raw_frames: false,
+        top: 0,
+        warnings: &warnings,
+    };
+    let split = analyse(profile, heap.moment_ns);
+    if args.input.json {
+        return print_json(&RssJson::new(&view, split.as_ref()));
+    }
+    print(&rss_text(&view, split.as_ref()))
+}
