@@ -28,12 +28,13 @@ fn forget(start: usize) {
     }
 }
 
-/// Bytes of the agent's mappings that are resident now: address space and resident part.
-pub(crate) fn resident() -> (u64, u64) {
+/// The agent's mappings as they are now: start, bytes, and how many of them are resident.
+pub(crate) fn mapped() -> Vec<(u64, u64, u64)> {
     let known = MAPPED.iter().map(|(start, len)| (start.load(Ordering::Relaxed), len.load(Ordering::Relaxed)));
     known
         .filter(|(start, len)| *start != 0 && *len != 0)
-        .fold((0, 0), |(size, rss), (start, len)| (size + len as u64, rss + crate::sys::resident_bytes(start, len)))
+        .map(|(start, len)| (start as u64, len as u64, crate::sys::resident_bytes(start, len)))
+        .collect()
 }
 
 /// A zeroed private mapping that holds `len` values of `T`. Pages cost nothing until they are touched.

@@ -96,7 +96,7 @@ impl Footprint {
         let sums = read_smaps();
         let rss_after_bytes = self.process.read().rss_bytes;
         let (end, second) = (clock::monotonic_ns(), slot::sums());
-        if let Some((parts, largest)) = sums.map(Sums::finish) {
+        if let Some(Sums { parts, largest, .. }) = sums {
             let read_ns = end.saturating_sub(mappings_start);
             records.push(Record::Mappings(MappingsRecord {
                 ticks,
@@ -126,6 +126,8 @@ fn live_bytes() -> u64 {
 struct Sums {
     parts: Vec<MappingPart>,
     largest: Vec<LargeMapping>,
+    /// The agent's own mappings.
+    agent: Vec<(u64, u64, u64)>,
 }
 
 impl Sums {
@@ -139,6 +141,7 @@ impl Sums {
     }
 
     fn add(&mut self, mapping: &Mapping, kind: MappingKind) {
+        let mapping = &self.without_agent(mapping.clone());
         if let Some(part) = self.part(kind) {
             part.mappings = part.mappings.saturating_add(1);
             part.size_bytes = part.size_bytes.saturating_add(mapping.usable_bytes());
@@ -171,19 +174,26 @@ impl Sums {
         self.largest.truncate(LARGEST);
     }
 
-    /// The agent's tables lie among the anonymous mappings, often grown together with others: they are known by address.
-    fn finish(mut self) -> (Vec<MappingPart>, Vec<LargeMapping>) {
-        let (size_bytes, rss_bytes) = arena::resident();
-        if let Some(anonymous) = self.part(MappingKind::Anonymous) {
-            anonymous.size_bytes = anonymous.size_bytes.saturating_sub(size_bytes);
-            let rss_bytes = rss_bytes.min(anonymous.rss_bytes);
-            anonymous.rss_bytes -= rss_bytes;
-            anonymous.anonymous_bytes = anonymous.anonymous_bytes.saturating_sub(rss_bytes);
-            if let Some(agent) = self.part(MappingKind::Agent) {
-                *agent = MappingPart { mappings: 1, size_bytes, rss_bytes, anonymous_bytes: rss_bytes, ..*agent };
-            }
+    /// Takes the agent's tables out of a mapping. They are known by address, since they have often grown together with
+    /// what lies beside them; so none of them is in two mappings.
+    fn without_agent(&mut self, mut mapping: Mapping) -> Mapping {
+        let inside = |(start, _, _): &&(u64, u64, u64)| (mapping.start..mapping.end).contains(start);
+        let (size, rss) =
+            self.agent.iter().filter(inside).fold((0, 0), |sum, (_, len, rss)| (sum.0 + len, sum.1 + rss));
+        if size == 0 {
+            return mapping;
         }
-        (self.parts, self.largest)
+        let rss = rss.min(mapping.rss_bytes);
+        mapping.end = mapping.end.saturating_sub(size).max(mapping.start);
+        mapping.rss_bytes -= rss;
+        mapping.anonymous_bytes = mapping.anonymous_bytes.saturating_sub(rss);
+        if let Some(agent) = self.part(MappingKind::Agent) {
+            agent.mappings = agent.mappings.saturating_add(1);
+            agent.size_bytes = agent.size_bytes.saturating_add(size);
+            agent.rss_bytes = agent.rss_bytes.saturating_add(rss);
+            agent.anonymous_bytes = agent.rss_bytes;
+        }
+        mapping
     }
 }
 
@@ -191,7 +201,7 @@ impl Sums {
 fn read_smaps() -> Option<Sums> {
     let devices = memory_devices(&std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default());
     let mut file = File::open("/proc/self/smaps").ok()?;
-    let (mut sums, mut mappings) = (Sums::default(), Mappings::new(&devices));
+    let (mut sums, mut mappings) = (Sums { agent: arena::mapped(), ..Sums::default() }, Mappings::new(&devices));
     let mut add = |mapping: &Mapping, kind| sums.add(mapping, kind);
     let (mut buffer, mut line) = (vec![0u8; BUFFER_BYTES], Vec::with_capacity(LONGEST_LINE));
     loop {

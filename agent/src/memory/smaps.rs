@@ -162,7 +162,7 @@ impl<'a> Mappings<'a> {
     fn is_arena(&self, mapping: &Mapping) -> bool {
         let unused = self.current.as_ref().filter(|next| mapping.is_right_before(next) && !next.accessible);
         let end = unused.map_or(mapping.end, |unused| unused.end);
-        mapping.start.is_multiple_of(ARENA_HEAP) && end.is_multiple_of(ARENA_HEAP)
+        mapping.start.is_multiple_of(ARENA_HEAP) && end.is_multiple_of(ARENA_HEAP) && end > mapping.start
     }
 }
 

@@ -36,32 +36,52 @@ pub(super) struct Given<'a> {
     agent: u64,
     /// Live blocks of both.
     blocks: u64,
+    /// What lies in mappings that look like glibc's arenas and is more than glibc has.
+    not_arenas: u64,
 }
 
 impl Given<'_> {
-    pub(super) fn new(mappings: &Mappings) -> Given<'_> {
+    /// Heaps of arenas are told by their addresses, which mappings of others may have too: glibc, if it is among the
+    /// allocators, knows how much it has.
+    pub(super) fn new<'a>(mappings: &'a Mappings, allocators: &[AllocatorReading]) -> Given<'a> {
         let positive = |number: i64| u64::try_from(number).unwrap_or(0);
         let blocks = positive(mappings.program_upper.live_allocations())
             .saturating_add(positive(mappings.agent.live_allocations()));
-        Given { mappings, live: live_bytes(mappings), agent: positive(mappings.agent.live_bytes()), blocks }
+        let arenas_of = |own: &AllocatorReading| {
+            Some(own.mapped_bytes?.saturating_sub(own.large_bytes?)).filter(|_| own.resident_bytes.is_none())
+        };
+        let known = allocators.iter().find_map(arenas_of).unwrap_or(u64::MAX);
+        let found = rss(mappings, MappingKind::Heap).saturating_add(rss(mappings, MappingKind::Arena));
+        Given {
+            mappings,
+            live: live_bytes(mappings),
+            agent: positive(mappings.agent.live_bytes()),
+            blocks,
+            not_arenas: found.saturating_sub(known),
+        }
     }
 
     /// Resident bytes of a kind of mapping.
     pub(super) fn rss(&self, kind: MappingKind) -> u64 {
-        of_kind(&self.mappings.parts, kind).map_or(0, |part| part.rss_bytes)
+        rss(self.mappings, kind)
     }
 
     /// Anonymous memory that an allocator may have mapped for itself: resident and address space.
     fn anonymous(&self) -> (u64, u64) {
         let of = |kind| of_kind(&self.mappings.parts, kind).map_or((0, 0), |part| (part.rss_bytes, part.size_bytes));
         let (one, other) = (of(MappingKind::Anonymous), of(MappingKind::Named));
-        (one.0.saturating_add(other.0), one.1.saturating_add(other.1))
+        let sum = |one: u64, other: u64| one.saturating_add(other).saturating_add(self.not_arenas);
+        (sum(one.0, other.0), sum(one.1, other.1))
     }
 
     /// What glibc's arenas hold, resident.
     fn arenas(&self) -> u64 {
-        self.rss(MappingKind::Heap).saturating_add(self.rss(MappingKind::Arena))
+        self.rss(MappingKind::Heap).saturating_add(self.rss(MappingKind::Arena)).saturating_sub(self.not_arenas)
     }
+}
+
+fn rss(mappings: &Mappings, kind: MappingKind) -> u64 {
+    of_kind(&mappings.parts, kind).map_or(0, |part| part.rss_bytes)
 }
 
 /// Resident bytes by what they are for.
@@ -118,12 +138,8 @@ struct Arenas {
 fn arenas(given: &Given<'_>, glibc: &AllocatorReading, anonymous: (u64, u64)) -> Arenas {
     let large = glibc.large_bytes.unwrap_or(0);
     let in_arenas = glibc.allocated_bytes.unwrap_or(0).saturating_sub(large);
-    // Heaps of arenas are told by their addresses, which a direct mapping may have by chance: glibc knows how much it has.
-    let mapped = glibc.mapped_bytes.map_or(u64::MAX, |mapped| mapped.saturating_sub(large));
-    let found = given.arenas();
-    let rss = found.min(mapped);
-    let (anonymous_rss, anonymous_size) =
-        (anonymous.0.saturating_add(found - rss), anonymous.1.saturating_add(found - rss));
+    let rss = given.arenas();
+    let (anonymous_rss, anonymous_size) = anonymous;
     let free = glibc.free_bytes.unwrap_or(u64::MAX).min(rss);
     let kept = rss.saturating_sub(in_arenas).min(free);
     let retained = around(kept, kept, free);

@@ -126,7 +126,7 @@ pub fn rss(profile: &Profile, at_ns: u64) -> Option<RssSplit<'_>> {
 
 fn split(reading: &Footprint, at_ns: u64) -> RssSplit<'_> {
     let mappings = &reading.mappings;
-    let given = Given::new(mappings);
+    let given = Given::new(mappings, &reading.allocators);
     let (allocator, basis) = program_allocator(&reading.allocators, given.live.low);
     let others = reading.allocators.iter().find(|other| allocator.is_none_or(|own| own.allocator != other.allocator));
     let account = match allocator {
