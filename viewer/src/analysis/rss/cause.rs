@@ -121,6 +121,9 @@ fn retention(split: &RssSplit<'_>) -> Cause {
         let unfilled = active.saturating_sub(allocated);
         return if dirty >= unfilled { Cause::DirtyPages } else { Cause::PartlyFilledPages };
     }
+    if own.resident_bytes.is_some() {
+        return Cause::Retention;
+    }
     let rss = |kind| super::of_kind(split.mappings, kind).map_or(0, |part| part.rss_bytes);
     match (own.free_bytes, own.free_pieces) {
         (Some(free), Some(pieces)) if pieces > 0 && free / pieces < PIECE => Cause::PinnedPages,
