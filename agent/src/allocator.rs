@@ -2,6 +2,7 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 
+use crate::allocator_stats::{self, AllocatorStats, Source};
 use crate::hook;
 
 /// A global allocator that passes every call on to `A` and counts it; while a [`Session`](crate::Session) records, it
@@ -20,23 +21,35 @@ use crate::hook;
 /// drop(block);
 /// ```
 ///
-/// Around another allocator: `static ALLOC: plimsoll::Allocator<MiMalloc> = plimsoll::Allocator::new(MiMalloc);`
+/// Around another allocator: `static ALLOC: plimsoll::Allocator<MiMalloc> = plimsoll::Allocator::with_stats(MiMalloc);`
+/// with the crate's feature `mimalloc` (`jemalloc` for that one), or [`Allocator::new`] for one that gives no
+/// statistics. With statistics, captures tell what the allocator keeps from what the program holds.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Allocator<A = System> {
     inner: A,
+    /// Who says what the inner allocator holds.
+    stats: Option<Source>,
 }
 
 impl Allocator<System> {
-    /// Around the system's allocator.
+    /// Around the system's allocator, with its statistics where it has any.
     pub const fn system() -> Allocator<System> {
-        Allocator { inner: System }
+        Allocator::with_stats(System)
     }
 }
 
 impl<A> Allocator<A> {
-    /// Around `inner`.
+    /// Around `inner`, of which nothing is known.
     pub const fn new(inner: A) -> Allocator<A> {
-        Allocator { inner }
+        Allocator { inner, stats: None }
+    }
+
+    /// Around `inner`, which says how much memory it holds.
+    pub const fn with_stats(inner: A) -> Allocator<A>
+    where
+        A: AllocatorStats,
+    {
+        Allocator { inner, stats: Some(Source::of::<A>()) }
     }
 }
 
@@ -57,7 +70,7 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Allocator<A> {
         let size = layout.size();
         if is_unusual(layout.align(), size) {
             // SAFETY: the caller's obligations are the same.
-            return unsafe { unusual::alloc(size, layout.align(), &self.inner) };
+            return unsafe { unusual::alloc(size, layout.align(), self) };
         }
         // SAFETY: the caller's obligations are the inner allocator's.
         hook::allocated(unsafe { self.inner.alloc(layout) }, size)
@@ -100,7 +113,7 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Allocator<A> {
 /// What is rare, out of line. Arguments come in the order in which the allocator's own entry points get them, so that
 /// nobody has to move them.
 mod unusual {
-    use super::{GlobalAlloc, Layout, hook};
+    use super::{Allocator, GlobalAlloc, Layout, allocator_stats, hook};
 
     /// # Safety
     /// `size` and `align` are those of a layout.
@@ -114,9 +127,10 @@ mod unusual {
     /// As for [`GlobalAlloc::alloc`].
     #[cold]
     #[inline(never)]
-    pub(super) unsafe fn alloc<A: GlobalAlloc>(size: usize, align: usize, inner: &A) -> *mut u8 {
+    pub(super) unsafe fn alloc<A: GlobalAlloc>(size: usize, align: usize, allocator: &Allocator<A>) -> *mut u8 {
+        allocator_stats::answer(allocator.stats);
         // SAFETY: the caller's obligations are the inner allocator's.
-        hook::allocated(unsafe { inner.alloc(layout(size, align)) }, size)
+        hook::allocated(unsafe { allocator.inner.alloc(layout(size, align)) }, size)
     }
 
     /// # Safety

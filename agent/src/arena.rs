@@ -1,6 +1,41 @@
 //! Memory for the agent's own tables, straight from the system and never from the profiled heap.
 
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Mappings that are known by address; a session makes about a dozen. What does not fit is counted as anybody's.
+const PLACES: usize = 64;
+
+/// Where the agent's mappings are: start (0 for a free place) and bytes.
+static MAPPED: [(AtomicUsize, AtomicUsize); PLACES] = [const { (AtomicUsize::new(0), AtomicUsize::new(0)) }; PLACES];
+
+/// Notes a mapping.
+fn note(start: usize, bytes: usize) {
+    let place = MAPPED.iter().find(|(place, _)| {
+        place.load(Ordering::Relaxed) == 0
+            && place.compare_exchange(0, start, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    });
+    if let Some((_, len)) = place {
+        len.store(bytes, Ordering::Relaxed);
+    }
+}
+
+/// Forgets a mapping that goes.
+fn forget(start: usize) {
+    if let Some((place, len)) = MAPPED.iter().find(|(place, _)| place.load(Ordering::Relaxed) == start) {
+        len.store(0, Ordering::Relaxed);
+        place.store(0, Ordering::Relaxed);
+    }
+}
+
+/// The agent's mappings as they are now: start, bytes, and how many of them are resident.
+pub(crate) fn mapped() -> Vec<(u64, u64, u64)> {
+    let known = MAPPED.iter().map(|(start, len)| (start.load(Ordering::Relaxed), len.load(Ordering::Relaxed)));
+    known
+        .filter(|(start, len)| *start != 0 && *len != 0)
+        .map(|(start, len)| (start as u64, len as u64, crate::sys::resident_bytes(start, len)))
+        .collect()
+}
 
 /// A zeroed private mapping that holds `len` values of `T`. Pages cost nothing until they are touched.
 ///
@@ -48,6 +83,7 @@ impl<T: Zeroed> Arena<T> {
         if start == libc::MAP_FAILED {
             return None;
         }
+        note(start as usize, bytes);
         Some(Arena { start: NonNull::new(start.cast())?, len })
     }
 }
@@ -65,6 +101,7 @@ impl<T> std::ops::Deref for Arena<T> {
 
 impl<T> Drop for Arena<T> {
     fn drop(&mut self) {
+        forget(self.start.as_ptr() as usize);
         // SAFETY: the mapping is ours, and references into it cannot outlive the arena.
         unsafe { libc::munmap(self.start.as_ptr().cast(), (self.len * size_of::<T>()).max(1)) };
     }

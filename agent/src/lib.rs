@@ -50,6 +50,7 @@
 //! - `zstd`: captures are compressed with zstd at level 1 on the writer thread, which then holds about 1 MiB more and
 //!   takes three to nine times its CPU time ([`Compression`]). Builds C code.
 //! - `tracking-allocator`: an adapter for programs that use that crate.
+//! - `jemalloc`, `mimalloc`: [`AllocatorStats`] of that allocator, for [`Allocator::with_stats`].
 //!
 //! # Platforms
 //!
@@ -58,6 +59,7 @@
 
 mod agent_side;
 mod allocator;
+mod allocator_stats;
 mod arena;
 mod byte_counter;
 mod chunk;
@@ -87,6 +89,7 @@ mod watcher;
 mod writer;
 
 pub use allocator::Allocator;
+pub use allocator_stats::{AllocatorStats, HeapStats};
 pub use config::{Compression, Unwinder};
 pub use error::Error;
 pub use session::{Builder, Session, Summary};

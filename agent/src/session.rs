@@ -25,8 +25,10 @@ use std::time::Duration;
 use plimsoll_format::{EndReason, Header, Hook, Mode, Phase, Record};
 
 use crate::agent_side::{self, AgentThread};
+use crate::allocator_stats::{self, glibc};
 use crate::config::{Compression, Config, LEAST_MAX_BYTES, MAX_INTERVAL, Recording, Unwinder};
 use crate::error::{Error, Kind};
+use crate::memory::Footprint;
 use crate::recorder::{self, Recorder};
 use crate::writer::{Outcome, Output, Shared, Writer, lock};
 use crate::{clock, filter, modules, slot, sys, unwind, watcher};
@@ -36,6 +38,8 @@ const LONGEST_MARKER: usize = 1024;
 /// Longest waits for the writer at the end: when asked to finish, and when the process exits.
 const FINISH_WAIT: Duration = Duration::from_secs(10);
 const EXIT_WAIT: Duration = Duration::from_secs(1);
+/// Longest wait for the last look at what the resident set is for.
+const LAST_READING_WAIT: Duration = Duration::from_millis(500);
 
 /// Records the program's allocations into a capture until it is finished or dropped.
 ///
@@ -98,7 +102,7 @@ struct Running {
     shared: Arc<Shared>,
     writer: AgentThread,
     watcher: AgentThread,
-    watcher_stop: Arc<AtomicU32>,
+    watcher_stop: Arc<watcher::Stop>,
     path: PathBuf,
 }
 
@@ -334,6 +338,8 @@ fn check(config: &Config) -> Result<(), Kind> {
 fn launch(config: &Config, hook: Hook) -> Result<Running, Kind> {
     let output = config.output.as_deref().ok_or(Kind::NoOutput)?;
     at_process_events();
+    glibc::find();
+    let footprint = Footprint::new(allocator_stats::ask());
     let clock = clock::choose();
     let loaded = modules::loaded();
     let (unwinder, unwinder_text) = unwind::choose(config.unwinder, &loaded);
@@ -355,10 +361,10 @@ fn launch(config: &Config, hook: Hook) -> Result<Running, Kind> {
         return Err(Kind::Writing { path, error: error.to_string() });
     }
     let writer = AgentThread::spawn("plimsoll-writer", Box::new(move || writer.run())).map_err(Kind::NoThread)?;
-    let watcher_stop = Arc::new(AtomicU32::new(0));
+    let watcher_stop = Arc::new(watcher::Stop::default());
     let watch = {
         let (shared, stop, tick) = (shared.clone(), watcher_stop.clone(), config.tick);
-        move || watcher::run(recorder, &shared, &stop, tick)
+        move || watcher::run(recorder, &shared, &stop, tick, footprint)
     };
     let watcher = match AgentThread::spawn("plimsoll-modules", Box::new(watch)) {
         Ok(watcher) => watcher,
@@ -416,8 +422,7 @@ fn finish(number: u32, reason: EndReason, longest: Duration) -> Result<Summary, 
 fn stop(running: Running, reason: EndReason, longest: Duration) -> Result<Summary, Kind> {
     let Running { recorder, shared, writer, watcher, watcher_stop, path, .. } = running;
     let no_hook_is_left = recorder::detach();
-    watcher_stop.store(1, Ordering::Release);
-    sys::futex_wake(&watcher_stop);
+    watcher_stop.ask(LAST_READING_WAIT);
     *lock(&shared.ending) = Some(reason);
     recorder.call_writer();
     let Some(outcome) = wait_for_outcome(&shared, longest) else {

@@ -134,6 +134,25 @@ pub(crate) fn cpu_time(clock: libc::clockid_t) -> u64 {
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
+/// How much of the pages from `start` on, `bytes` long, is resident; 0 when the system won't tell. Of pages that are not
+/// mapped any more, nothing is.
+pub(crate) fn resident_bytes(start: usize, bytes: usize) -> u64 {
+    const PAGES: usize = 4096;
+    // SAFETY: sysconf takes a number and gives one.
+    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) }.max(4096) as usize;
+    let mut present = [0u8; PAGES];
+    let mut resident = 0;
+    for from in (start..start.saturating_add(bytes)).step_by(PAGES * page) {
+        let len = (start + bytes - from).min(PAGES * page);
+        // SAFETY: mincore reads no memory of ours; it writes one byte a page, for which there is room.
+        if unsafe { libc::mincore(from as *mut libc::c_void, len, present.as_mut_ptr()) } != 0 {
+            continue;
+        }
+        resident += present.iter().take(len.div_ceil(page)).filter(|page| **page & 1 == 1).count() * page;
+    }
+    resident as u64
+}
+
 /// Whether the process runs with more rights than its user has: then the environment is not to be trusted.
 pub(crate) fn is_privileged() -> bool {
     // SAFETY: getauxval only reads the auxiliary vector.

@@ -50,6 +50,7 @@ fn every_command_fits_its_schema() {
                 check(command, &parse(&plimsoll(&arguments)));
             }
         }
+        check("rss", &parse(&plimsoll(&["rss", &capture, "--json"])));
         for line in plimsoll(&["dump", &capture, "--json", "--full"]).stdout.lines() {
             check("dump", &serde_json::from_str(line).expect("each line is JSON"));
         }
@@ -107,4 +108,15 @@ fn estimates_have_an_interval() {
     // One sample of 100 bytes at a mean interval of 1,000 stands for 100 / (1 − e^−0.1) = 1,051 bytes.
     assert_eq!(live["value"], 1051);
     assert!(live["low"].as_u64() < Some(1051) && live["high"].as_u64() > Some(1051), "{live}");
+}
+
+#[test]
+fn a_resident_set_that_is_split_fits_its_schema() {
+    let golden = format!("{}/../agent/format/tests/captures/v1-memory.plim", env!("CARGO_MANIFEST_DIR"));
+    let json = parse(&plimsoll(&["rss", &golden, "--json"]));
+    check("rss", &json);
+    let split = &json["rss"];
+    assert_eq!((&split["allocator"]["name"], &split["allocator_basis"]), (&"jemalloc".into(), &"stated".into()));
+    // The kinds hold 0 to 8 MiB: 36 MiB in nine parts; half way between 35 and 36 MiB of RSS less that.
+    assert_eq!(split["remainder_bytes"], -(1 << 19));
 }

@@ -14,8 +14,19 @@ const EXAMPLES: &str = "plimsoll-examples";
 const BENCHES: &str = "plimsoll-benches";
 
 /// What the agent may ask for itself. It is linked into other people's services: an addition is a decision.
-const OF_THE_AGENT: [&str; 7] =
-    ["backtrace", "crossbeam-channel", "framehop", "libc", FORMAT, "sysinfo", "tracking-allocator"];
+const OF_THE_AGENT: [&str; 11] = [
+    "backtrace",
+    "crossbeam-channel",
+    "framehop",
+    "libc",
+    "libmimalloc-sys",
+    "mimalloc",
+    FORMAT,
+    "sysinfo",
+    "tikv-jemalloc-ctl",
+    "tikv-jemallocator",
+    "tracking-allocator",
+];
 
 /// What must not come into a profiled program by any way.
 const NEVER_IN_THE_AGENT: [&str; 8] =

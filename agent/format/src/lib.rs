@@ -38,7 +38,10 @@ pub use block::{
 };
 pub use codec::{Codec, MAX_EXPANSION, UnreadableBlock};
 pub use event::{Event, EventIter, EventKind, MAX_EVENT_BYTES, PackState, unpack};
-pub use memory::{AgentCost, Cgroup, ProcessMemory, SystemMemory, Tick};
+pub use memory::{
+    AgentCost, AllocatorReading, Cgroup, LargeMapping, MappingKind, MappingPart, Mappings, ProcessMemory, Serves,
+    SystemMemory, Tick,
+};
 pub use read::{Damage, Item, Reader};
 pub use record::*;
 pub use wire::DecodeError;

@@ -7,7 +7,7 @@
 use bincode::{Decode, Encode};
 
 use crate::event::PackState;
-use crate::memory::Tick;
+use crate::memory::{AllocatorReading, Mappings, Tick};
 
 /// One record of a block.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
@@ -91,6 +91,10 @@ pub enum Record {
     End(End),
     /// What the next block holds: nothing but events of this time.
     Span(Span),
+    /// What an allocator says of itself.
+    Allocator(AllocatorReading),
+    /// What the resident set is mapped for. The allocators' readings of the same moment stand before it.
+    Mappings(Mappings),
 }
 
 /// How allocations were recorded.

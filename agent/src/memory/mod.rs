@@ -1,11 +1,15 @@
-//! Memory of the process, its cgroup and the machine, read by the writer at each tick.
+//! Memory of the process, its cgroup and the machine, read by the writer at each tick; and what the resident set is for,
+//! read rarely by the thread that nobody waits for.
 
 mod cgroup;
+mod footprint;
 mod process;
+mod smaps;
 
 use plimsoll_format::{AgentCost, SystemMemory, Tick};
 
 use crate::clock;
+pub(crate) use footprint::Footprint;
 
 /// Keeps files open and state between ticks.
 pub(crate) struct MemoryReader {

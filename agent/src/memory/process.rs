@@ -17,11 +17,19 @@ impl ProcessFile {
     }
 
     pub(super) fn read(&mut self) -> ProcessMemory {
-        let read = self.status.as_ref().and_then(|file| file.read_at(&mut self.buffer, 0).ok());
-        match read.and_then(|len| self.buffer.get(..len)) {
-            Some(text) => parse(&String::from_utf8_lossy(text)),
-            None => from_sysinfo(),
-        }
+        self.status().map_or_else(from_sysinfo, |status| parse(&status))
+    }
+
+    /// Threads of the process, 0 where the system does not tell.
+    pub(super) fn threads(&mut self) -> u32 {
+        let status = self.status().unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("Threads:"));
+        line.and_then(|count| count.trim().parse().ok()).unwrap_or(0)
+    }
+
+    fn status(&mut self) -> Option<std::borrow::Cow<'_, str>> {
+        let len = self.status.as_ref()?.read_at(&mut self.buffer, 0).ok()?;
+        self.buffer.get(..len).map(String::from_utf8_lossy)
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod histogram;
 mod leaks;
+mod rss;
 mod summary;
 #[cfg(test)]
 mod tests;
@@ -11,5 +12,6 @@ pub mod verdict;
 
 pub use histogram::{Bucket, By, histogram};
 pub use leaks::{Leak, leaks};
+pub use rss::{Basis, Cause, Part, RssSplit, rss};
 pub use summary::{PeakMeasure, Summary, TotalsMeasure, Unattributed, summary};
 pub use timeline::{Point, TIMELINE_POINTS, TimelinePoint, Timelines, timeline, timelines};

@@ -95,7 +95,7 @@ fn live_allocations(counters: &Counters) -> Measure {
 }
 
 /// First minus second, both given as low and high.
-fn difference(first: (u64, u64), second: (u64, u64)) -> Measure {
+pub(super) fn difference(first: (u64, u64), second: (u64, u64)) -> Measure {
     let low = first.0.saturating_sub(second.1);
     let high = first.1.saturating_sub(second.0).max(low);
     Measure { value: first.1.saturating_sub(second.1).clamp(low, high), low, high: Some(high) }

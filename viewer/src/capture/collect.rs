@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use plimsoll_format::{
-    Anchor, Counters, Damage, End, Events, Header, Loss, Record, Symbols, Thinning, Thread, Tick, unpack,
+    AllocatorReading, Anchor, Counters, Damage, End, Events, Header, Loss, Record, Symbols, Thinning, Thread, Tick,
+    unpack,
 };
 
 use crate::model::{
-    MissingTime, ModuleId, Modules, PhaseChange, Profile, SegmentInfo, SessionClock, StackTable, TagId, ThreadId,
-    ThreadInfo, Unread,
+    Footprint, MissingTime, ModuleId, Modules, PhaseChange, Profile, SegmentInfo, SessionClock, StackTable, TagId,
+    ThreadId, ThreadInfo, Unread,
 };
 
 use super::coming::{Coming, Position};
@@ -18,6 +19,9 @@ use super::error::LoadError;
 use super::scan::{BlockFate, Found};
 use super::series::Series;
 use super::warnings;
+
+/// Allocators of one moment that are kept; agents write two.
+const MAX_ALLOCATORS: usize = 8;
 
 /// When a segment begins and ends, as far as its records tell.
 #[derive(Debug, Clone, Copy)]
@@ -68,6 +72,9 @@ pub(super) struct Collector {
     tags: BTreeMap<TagId, String>,
     ticks: Series<Tick>,
     counters: Series<Counters>,
+    /// Allocators' readings whose mappings are still to come.
+    allocators: Vec<AllocatorReading>,
+    footprints: Series<Footprint>,
     markers: Vec<(u64, String)>,
     phases: Vec<PhaseChange>,
     losses: Vec<Loss>,
@@ -100,6 +107,8 @@ impl Collector {
             tags: BTreeMap::new(),
             ticks: Series::default(),
             counters: Series::default(),
+            allocators: Vec::new(),
+            footprints: Series::default(),
             markers: Vec::new(),
             phases: Vec::new(),
             losses: Vec::new(),
@@ -212,6 +221,17 @@ impl Collector {
             }
             Record::Thinning(thinning) => self.thin(&thinning),
             Record::Events(_) | Record::LiveBlocks(_) => {}
+            Record::Allocator(reading) => {
+                self.moment(reading.ticks);
+                if self.allocators.len() < MAX_ALLOCATORS {
+                    self.allocators.push(reading);
+                }
+            }
+            Record::Mappings(mappings) => {
+                self.moment(mappings.ticks);
+                let allocators = std::mem::take(&mut self.allocators);
+                self.footprints.push(Footprint { mappings, allocators }, |_| {});
+            }
             Record::Symbols(symbols) => self.symbols.push(symbols),
             // When the block after it was written. That one may be lost, so this is no moment of a file's.
             Record::Span(span) => self.newest_ticks = self.newest_ticks.max(span.last_ticks),
@@ -290,6 +310,7 @@ impl Collector {
             tags: self.tags,
             ticks: self.ticks.finish(),
             counters: self.counters.finish(),
+            footprints: self.footprints.finish(),
             markers: self.markers,
             phases: self.phases,
             losses: self.losses,

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use regex::Regex;
 
+use super::rss::RssArgs;
 use crate::analysis::By;
 use crate::present::Of;
 use crate::view::{Asked, At, GroupBy};
@@ -31,6 +32,7 @@ pub(super) enum Command {
     Leaks(LeaksArgs),
     Histogram(HistogramArgs),
     Flamegraph(FlamegraphArgs),
+    Rss(RssArgs),
     Run(RunArgs),
     Dump(DumpArgs),
     Pack(PackArgs),

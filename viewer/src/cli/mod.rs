@@ -9,6 +9,7 @@ mod histogram;
 mod load;
 mod output;
 mod pack;
+mod rss;
 mod run;
 mod sites;
 mod size;
@@ -52,6 +53,7 @@ fn dispatch(command: Command) -> Result<u8, CliError> {
         Command::Leaks(args) => sites::leaks(&args),
         Command::Histogram(args) => histogram::histogram(&args),
         Command::Flamegraph(args) => flamegraph::flamegraph(&args),
+        Command::Rss(args) => rss::rss(&args),
         Command::Dump(args) => dump::dump(&args),
         Command::Run(args) => run::run(&args),
         Command::Pack(args) => pack::pack(&args),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use plimsoll_format::{Counters, Header, Loss, Mode, Phase, Symbols, Tick, Totals};
+use plimsoll_format::{AllocatorReading, Counters, Header, Loss, Mappings, Mode, Phase, Symbols, Tick, Totals};
 
 use super::clock::SessionClock;
 use super::ids::{StackId, TagId, ThreadId};
@@ -140,6 +140,15 @@ pub struct Unwinding {
     pub truncated: u64,
 }
 
+/// What the resident set is for, at about one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Footprint {
+    /// What it is mapped for.
+    pub mappings: Mappings,
+    /// What the allocators said shortly before.
+    pub allocators: Vec<AllocatorReading>,
+}
+
 /// A capture, read. Damage and loss are told in [`warnings`](Profile::warnings); the events are for
 /// [`Capture::replay`](crate::capture::Capture::replay).
 #[derive(Debug, Clone)]
@@ -172,6 +181,8 @@ pub struct Profile {
     pub ticks: Vec<Tick>,
     /// The always-on counters over time, in order; the last one is the newest.
     pub counters: Vec<Counters>,
+    /// What the resident set is for over time, in order.
+    pub footprints: Vec<Footprint>,
     /// Named moments, in order: ticks and name.
     pub markers: Vec<(u64, String)>,
     /// Pauses, in order.

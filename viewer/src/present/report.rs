@@ -126,6 +126,7 @@ fn totals_rows(view: &View<'_>) -> Vec<(&'static str, String)> {
         rows.push(("Before start", text));
     }
     rows.extend(memory_rows(view.profile));
+    rows.extend(super::rss::rows(view.profile, view.heap.moment_ns));
     rows.extend(agent_row(view.profile).map(|text| ("Agent", text)));
     rows
 }

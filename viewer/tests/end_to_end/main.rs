@@ -9,6 +9,7 @@ mod heaptrack;
 mod programs;
 mod reports;
 mod restarts;
+mod rss;
 mod segments;
 mod totals;
 mod valgrind;

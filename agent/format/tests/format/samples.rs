@@ -48,7 +48,7 @@ impl Capture {
 
 /// Every sample capture that this build can write.
 pub(crate) fn all() -> Vec<Capture> {
-    let mut all = vec![sampled(), exact(), segment(), spanned()];
+    let mut all = vec![sampled(), exact(), segment(), spanned(), memory()];
     all.extend(cfg!(feature = "zstd").then(compressed));
     all
 }
@@ -207,6 +207,71 @@ fn payload_bytes(sample: &Sample) -> u32 {
     let mut writer = BlockWriter::new(SESSION);
     sample.records.iter().for_each(|record| assert!(writer.push(record)));
     writer.pending_bytes() as u32
+}
+
+/// What allocators and mappings hold, of a process with jemalloc beside glibc.
+fn memory() -> Capture {
+    let of_glibc = AllocatorReading {
+        ticks: 1_050,
+        read_ns: 12_000,
+        allocator: "glibc".into(),
+        serves: Serves::Others,
+        allocated_bytes: Some(3 << 20),
+        large_bytes: Some(1 << 20),
+        free_bytes: Some(65_536),
+        free_pieces: Some(9),
+        top_bytes: Some(4_096),
+        mapped_bytes: Some((3 << 20) + 65_536),
+        resident_bytes: None,
+        active_bytes: None,
+        metadata_bytes: None,
+    };
+    let of_jemalloc = AllocatorReading {
+        allocator: "jemalloc".into(),
+        serves: Serves::Program,
+        large_bytes: None,
+        free_bytes: None,
+        free_pieces: None,
+        top_bytes: None,
+        resident_bytes: Some(40 << 20),
+        active_bytes: Some(30 << 20),
+        metadata_bytes: Some(2 << 20),
+        ..of_glibc.clone()
+    };
+    let unknown = AllocatorReading { serves: Serves::Unknown, ..of_glibc.clone() };
+    use MappingKind::{Agent, Anonymous, Arena, File, Heap, Kernel, Named, Shared, Stack};
+    let kinds = [Heap, Arena, Stack, File, Shared, Anonymous, Named, Agent, Kernel];
+    let part = |(number, kind): (u64, MappingKind)| MappingPart {
+        kind,
+        mappings: number as u32 + 1,
+        size_bytes: (number + 1) << 20,
+        rss_bytes: number << 20,
+        anonymous_bytes: number << 19,
+        swap_bytes: number * 4_096,
+    };
+    let mappings = Mappings {
+        ticks: 1_060,
+        read_ns: 900_000,
+        rss_before_bytes: 35 << 20,
+        rss_after_bytes: 36 << 20,
+        program: totals(1_000),
+        program_upper: totals(1_010),
+        agent: totals(7),
+        threads: 4,
+        parts: (0..).zip(kinds).map(part).collect(),
+        largest: vec![LargeMapping {
+            kind: File,
+            name: "/usr/bin/service".into(),
+            size_bytes: 4 << 20,
+            rss_bytes: 3 << 20,
+        }],
+    };
+    let readings = [of_glibc, of_jemalloc, unknown].map(Record::Allocator);
+    let blocks = vec![
+        Sample { keyframe: true, records: keyframe(Mode::Sampled, 4096, 0) },
+        Sample { keyframe: false, records: readings.into_iter().chain([Record::Mappings(mappings)]).collect() },
+    ];
+    Capture { name: "v1-memory.plim", first_sequence: 0, compressed: false, blocks }
 }
 
 /// An exact run with compressed blocks; the last one is too short to shrink.

@@ -2,6 +2,7 @@
 //! command's own list. `viewer/docs/json` holds a schema of each.
 
 mod parts;
+mod rss;
 mod site;
 mod timeline;
 mod verdict;
@@ -15,6 +16,7 @@ use super::screen::View;
 use crate::view::Group;
 
 pub use parts::{AtJson, CaptureJson, CgroupJson, LostJson, MeasureJson, MemoryJson, PeakJson, RangeJson, TotalsJson};
+pub use rss::RssJson;
 pub use site::{FrameJson, SiteJson};
 pub use timeline::{PointJson, TimelineJson};
 pub use verdict::VerdictJson;
