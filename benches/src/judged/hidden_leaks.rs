@@ -112,7 +112,7 @@ fn leak_of_a_cycle(stage: &mut Stage) {
     }
 }
 
-/// A task on the heap, in the book of its site.
+/// A task on the heap, in the book of its site: one block of 2 KiB.
 struct Task {
     state: Pin<Box<dyn Future<Output = ()>>>,
     site: usize,
@@ -121,7 +121,11 @@ struct Task {
 impl Task {
     #[inline(always)]
     fn new(site: usize) -> Task {
-        let state = Box::pin(wait_with([1; 2048]));
+        let buffer = [1u8; 2047];
+        let state = Box::pin(async move {
+            std::future::pending::<()>().await;
+            std::hint::black_box(buffer);
+        });
         super::stage::note(site, size_of_val(&*state) as i64);
         Task { state, site }
     }
@@ -131,12 +135,6 @@ impl Drop for Task {
     fn drop(&mut self) {
         super::stage::note(self.site, -(size_of_val(&*self.state) as i64));
     }
-}
-
-/// The state is one allocation, as of an `async fn` with a buffer.
-async fn wait_with(buffer: [u8; 2048]) {
-    std::future::pending::<()>().await;
-    std::hint::black_box(buffer);
 }
 
 #[inline(never)]

@@ -19,7 +19,7 @@ pub(super) const PROGRAMS: &[Program] = &[
         about: "a vector that is only pushed to: its one block doubles, so that half the time nothing happens",
         steps: 400,
         short: &[],
-        truths: &[Truth::leak("push_sample", 2048.0).known(400)],
+        truths: &[Truth::leak("push_sample", 2048.0).known(401)],
         run: leak_by_doubling,
     },
     Program {
