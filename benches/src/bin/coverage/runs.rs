@@ -94,11 +94,11 @@ struct Estimate {
 }
 
 impl Estimate {
-    /// What a capture without a single sample of a site says of it: nothing, and no more than 3.0 intervals with 95 %
-    /// confidence (half the chance on none at all, e^−x / 2 = 0.025); of the number of blocks nothing at all.
+    /// What a capture without a single sample of a site says of it: nothing, and no more than ln(40) = 3.7 intervals of
+    /// bytes (more would have been seen with a chance of 97.5 %); of the number of blocks nothing at all.
     fn unseen(figure: Figure) -> Estimate {
         let bytes = matches!(figure, Figure::LiveBytes | Figure::TotalBytes);
-        Estimate { value: 0.0, low: 0.0, high: bytes.then(|| (INTERVAL as f64 * 20f64.ln()).floor()) }
+        Estimate { value: 0.0, low: 0.0, high: bytes.then(|| (INTERVAL as f64 * 40f64.ln()).floor()) }
     }
 }
 
