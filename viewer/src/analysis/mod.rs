@@ -7,8 +7,9 @@ mod summary;
 #[cfg(test)]
 mod tests;
 mod timeline;
+pub mod verdict;
 
 pub use histogram::{Bucket, By, histogram};
-pub use leaks::{Leak, Verdict, leaks};
+pub use leaks::{Leak, leaks};
 pub use summary::{PeakMeasure, Summary, TotalsMeasure, Unattributed, summary};
 pub use timeline::{TimelinePoint, timeline};

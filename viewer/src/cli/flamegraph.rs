@@ -45,6 +45,7 @@ pub(super) fn flamegraph(args: &FlamegraphArgs) -> Result<(), CliError> {
             by: options.by,
             raw_frames: false,
             top: 0,
+            room: None,
             warnings: &warnings,
         };
         return print_json(&FlameGraphJson {

@@ -28,6 +28,7 @@ pub(super) fn histogram(args: &HistogramArgs) -> Result<(), CliError> {
         by: GroupBy::Site,
         raw_frames: false,
         top: 0,
+        room: None,
         warnings: &warnings,
     };
     if args.input.json {

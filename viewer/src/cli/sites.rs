@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::analysis::summary;
+use crate::analysis::verdict::Room;
 use crate::present::json::SitesJson;
 use crate::present::{Screen, View, advice_text, leaks_text, report_text};
 use crate::replay::Heap;
@@ -67,7 +68,8 @@ fn with_view<T>(
 ) -> T {
     let profile = &loaded.capture.profile;
     let mut symbolizer = Symbolizer::new(profile, symbols);
-    let grouping = Grouping::new(profile, heap, &mut symbolizer, options);
+    let mut grouping = Grouping::new(profile, heap, &mut symbolizer, options);
+    grouping.judge(profile, heap);
     let summary = summary(profile, heap);
     let mut warnings = warnings(loaded, heap, &symbolizer.warnings());
     warnings.extend(grouping.warnings());
@@ -79,6 +81,7 @@ fn with_view<T>(
         by: options.by,
         raw_frames: options.raw_frames,
         top,
+        room: Room::of(profile, None),
         warnings: &warnings,
     };
     show(&view)

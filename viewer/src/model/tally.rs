@@ -72,6 +72,11 @@ impl Weight {
         let missed = 1.0 / ratio.exp_m1();
         Weight { size_bytes, missed, variance: missed * (missed + 1.0) }
     }
+
+    /// Best value of the bytes that the block stands for.
+    pub fn estimated_bytes(&self) -> u64 {
+        self.size_bytes.saturating_add(whole(self.size_bytes as f64 * self.missed))
+    }
 }
 
 impl Tally {

@@ -3,6 +3,7 @@
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use crate::analysis::Summary;
+use crate::analysis::verdict::Room;
 use crate::model::{Profile, Tally};
 use crate::replay::{Heap, Moment};
 use crate::view::{Group, GroupBy, Grouping};
@@ -69,6 +70,8 @@ pub struct View<'a> {
     pub raw_frames: bool,
     /// Groups to show, 0 for all.
     pub top: usize,
+    /// Memory left before the limit, where there is one.
+    pub room: Option<Room>,
     /// Everything a reader should know, one sentence each.
     pub warnings: &'a [String],
 }

@@ -31,6 +31,9 @@ pub(super) trait Figure: Copy {
     /// Takes out a block that was added before.
     fn remove(&mut self, weight: &Self::Weight);
 
+    /// Best value of the bytes that one block stands for.
+    fn estimate(weight: &Self::Weight) -> u64;
+
     /// Best value of the bytes.
     fn estimated_bytes(&self) -> u64;
 
@@ -63,6 +66,10 @@ impl Figure for Tally {
 
     fn remove(&mut self, weight: &Weight) {
         Tally::remove(self, weight);
+    }
+
+    fn estimate(weight: &Weight) -> u64 {
+        weight.estimated_bytes()
     }
 
     fn estimated_bytes(&self) -> u64 {
@@ -110,6 +117,11 @@ impl Figure for Plain {
     fn remove(&mut self, weight: &u64) {
         self.blocks = self.blocks.saturating_sub(1);
         self.bytes = self.bytes.saturating_sub(*weight);
+    }
+
+    #[inline]
+    fn estimate(weight: &u64) -> u64 {
+        *weight
     }
 
     #[inline]

@@ -2,6 +2,7 @@
 
 use crate::model::{Measure, StackId, TagId, Tally, ThreadId};
 
+use super::evidence::{Grid, SiteEvidence};
 use super::histogram::{Ages, Lifetimes, Sizes};
 
 /// The moment that live figures are for.
@@ -145,6 +146,10 @@ pub struct Heap {
     pub repairs: Repairs,
     /// Totals of sites are lower bounds: part of the session is missing, or came in as blocks live at a segment's start.
     pub totals_are_partial: bool,
+    /// Bins of time of the evidence: the whole capture up to the moment; up to its end for the peak.
+    pub grid: Grid,
+    /// What verdicts are made from, for each of `sites`.
+    pub evidence: Vec<SiteEvidence>,
     /// Sentences for the reader, beside the profile's.
     pub warnings: Vec<String>,
 }

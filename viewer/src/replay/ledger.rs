@@ -11,6 +11,7 @@ use crate::model::Profile;
 use super::ages::Ages;
 use super::block::{Block, Origin};
 use super::early::EarlyFree;
+use super::evidence::Grid;
 use super::figure::Figure;
 use super::heap::{Moment, Repairs, ReplayOptions, Since};
 use super::histogram::Buckets;
@@ -70,6 +71,10 @@ pub(super) struct Ledger<'a, F: Figure> {
     pub(super) repairs: Repairs,
     pub(super) last_ticks: u64,
     pub(super) interval_bytes: u64,
+    /// Bins of time for evidence, and when the one under way is over.
+    pub(super) grid: Grid,
+    bin_end: u64,
+    pub(super) noted_survivors: bool,
 }
 
 impl<'a, F: Figure> Ledger<'a, F> {
@@ -85,6 +90,7 @@ impl<'a, F: Figure> Ledger<'a, F> {
             (None, Moment::Time(ns)) => Some(end_of(profile, ns)),
             (None, Moment::End | Moment::Peak) => None,
         };
+        let grid = Grid::new(profile, snapshot_at.unwrap_or(u64::MAX).min(profile.end.ticks));
         Ledger {
             profile,
             options: *options,
@@ -110,6 +116,9 @@ impl<'a, F: Figure> Ledger<'a, F> {
             repairs: Repairs::default(),
             last_ticks: 0,
             interval_bytes,
+            bin_end: grid.end_of(0),
+            grid,
+            noted_survivors: false,
         }
     }
 
@@ -146,6 +155,9 @@ impl<'a, F: Figure> Ledger<'a, F> {
                 self.settle_held(source, kind);
             }
         }
+        if item.ticks >= self.bin_end {
+            self.enter_bin(item.ticks);
+        }
         match kind {
             EventKind::Alloc if !self.allocate(item, source, Origin::Allocated) => return false,
             EventKind::ReallocAlloc if !self.complete_realloc(item, source) => return false,
@@ -157,6 +169,14 @@ impl<'a, F: Figure> Ledger<'a, F> {
         self.events += 1;
         self.last_ticks = self.last_ticks.max(item.ticks);
         true
+    }
+
+    /// Another bin of time has begun.
+    #[cold]
+    fn enter_bin(&mut self, ticks: u64) {
+        let bin = self.grid.bin(ticks);
+        self.bin_end = self.grid.end_of(bin);
+        self.sites.enter_bin(bin);
     }
 
     /// Applies an event; the block at its address goes, when it has to.
@@ -205,6 +225,7 @@ impl<'a, F: Figure> Ledger<'a, F> {
                 site.total.add(&weight);
             }
             site.add_live(&weight, ticks);
+            site.gathering.birth();
         }
         if counts {
             self.sizes.add(size_bytes, &weight);
@@ -246,6 +267,7 @@ impl<'a, F: Figure> Ledger<'a, F> {
         let weight = block.weight();
         if let Some(site) = self.sites.change(block.site) {
             site.live.remove(&weight);
+            site.gathering.falls_to(site.live.estimated_bytes());
         }
         self.now.remove(&weight);
     }
@@ -284,14 +306,19 @@ impl<'a, F: Figure> Ledger<'a, F> {
             self.since_counters.frees += 1;
             self.since_counters.freed_bytes = self.since_counters.freed_bytes.saturating_add(block.size_bytes);
         }
-        if !self.counts(block) || ticks > self.span.1 {
-            return;
-        }
+        let born = self.grid.bin(block.ticks);
+        let counts = self.counts(block) && ticks <= self.span.1;
         if let Some(site) = self.sites.change(block.site) {
-            site.freed.add(&weight);
-            if is_temporary {
-                site.temporary.add(&weight);
+            site.gathering.death(born);
+            if counts {
+                site.freed.add(&weight);
+                if is_temporary {
+                    site.temporary.add(&weight);
+                }
             }
+        }
+        if !counts {
+            return;
         }
         let bucket = self.ages.bucket(block.ticks, ticks);
         self.lifetimes.add_to(bucket, &weight);
@@ -308,10 +335,12 @@ impl<'a, F: Figure> Ledger<'a, F> {
         let Some(block) = self.live.remove(address) else { return };
         self.drop_live(&block);
         self.censor(&block, self.last_ticks);
-        if self.counts(&block)
-            && let Some(site) = self.sites.change(block.site)
-        {
-            site.freed.add(&block.weight());
+        let (counts, born) = (self.counts(&block), self.grid.bin(block.ticks));
+        if let Some(site) = self.sites.change(block.site) {
+            site.gathering.death(born);
+            if counts {
+                site.freed.add(&block.weight());
+            }
         }
     }
 

@@ -6,6 +6,7 @@
 mod ages;
 mod block;
 mod early;
+mod evidence;
 mod figure;
 mod heap;
 mod histogram;
@@ -29,6 +30,7 @@ use plimsoll_format::{Hook, Record};
 use crate::capture::{BlockFate, Capture, Found, LoadError};
 use crate::model::{Profile, Tally};
 
+pub use evidence::{BINS, Bin, Grid, SiteEvidence, Survivors};
 pub use heap::{AgeRange, Heap, Moment, Peak, Range, Repairs, ReplayOptions, Since, Site};
 pub use histogram::{Ages, BUCKETS, Histogram, Lifetimes, Sizes, bucket_end, bucket_of, bucket_start};
 

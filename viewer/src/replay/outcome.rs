@@ -22,6 +22,7 @@ pub(super) fn heap<F: Figure>(mut ledger: Ledger<'_, F>, is_partial: bool) -> He
     let peak_ticks = ledger.peak_ticks;
     let states = ledger.sites.finish();
     let mut sites: Vec<Site> = Vec::with_capacity(states.len());
+    let mut evidence = Vec::with_capacity(states.len());
     for (index, state) in states.into_iter().enumerate() {
         let mut site = state.site();
         place_live(&mut site, index, snapshot.as_ref());
@@ -30,6 +31,7 @@ pub(super) fn heap<F: Figure>(mut ledger: Ledger<'_, F>, is_partial: bool) -> He
             let unsure = snapshot.as_ref().and_then(|snapshot| snapshot.sites.get(index)).map(|at| at.unsure);
             bound(&mut site, &losses, unsure, peak_ticks);
         }
+        evidence.push(state.gathering.finish(state.live.estimated_bytes()));
         sites.push(site);
     }
     Heap {
@@ -48,6 +50,8 @@ pub(super) fn heap<F: Figure>(mut ledger: Ledger<'_, F>, is_partial: bool) -> He
         warnings: warnings(&ledger.repairs, profile),
         repairs: ledger.repairs,
         totals_are_partial: is_partial,
+        grid: ledger.grid,
+        evidence,
     }
 }
 

@@ -6,6 +6,7 @@ use foldhash::fast::RandomState;
 
 use crate::model::{StackId, StackTable, TagId, ThreadId};
 
+use super::evidence::Gathering;
 use super::figure::Figure;
 use super::heap::Site;
 
@@ -34,6 +35,7 @@ pub(super) struct SiteState<F> {
     first_ticks: u64,
     pub(super) last_ticks: u64,
     peak: u64,
+    pub(super) gathering: Gathering,
 }
 
 impl<F: Figure> SiteState<F> {
@@ -76,13 +78,22 @@ pub(super) struct Sites<F> {
     /// Number of peaks of the process so far.
     peak: u64,
     interval_bytes: u64,
+    /// The bin of time under way.
+    bin: u32,
 }
 
 impl<F: Figure> Sites<F> {
     pub(super) fn new(interval_bytes: u64) -> Sites<F> {
         // No site has this number: a capture would have to name four thousand million of them.
         let nothing = ((0, 0, 0), u32::MAX);
-        Sites { states: Vec::new(), by_key: HashMap::default(), recent: vec![nothing; RECENT], peak: 0, interval_bytes }
+        Sites {
+            states: Vec::new(),
+            by_key: HashMap::default(),
+            recent: vec![nothing; RECENT],
+            peak: 0,
+            interval_bytes,
+            bin: 0,
+        }
     }
 
     /// The site with this key. Keys with equal stacks are one site; stacks that are defined nowhere are stack 0.
@@ -133,6 +144,7 @@ impl<F: Figure> Sites<F> {
             first_ticks: ticks,
             last_ticks: ticks,
             peak: self.peak,
+            gathering: Gathering::new(self.bin),
         });
         (self.states.len() - 1) as u32
     }
@@ -152,7 +164,18 @@ impl<F: Figure> Sites<F> {
             state.at_peak = state.live;
             state.peak = peak;
         }
+        state.gathering.enter(self.bin, state.live.estimated_bytes());
         Some(state)
+    }
+
+    /// The site as it is.
+    pub(super) fn get_mut(&mut self, index: u32) -> Option<&mut SiteState<F>> {
+        self.states.get_mut(index as usize)
+    }
+
+    /// Another bin of time has begun.
+    pub(super) fn enter_bin(&mut self, bin: u32) {
+        self.bin = bin;
     }
 
     /// The process has reached a new peak.

@@ -28,12 +28,14 @@ impl<F: Figure> Ledger<'_, F> {
     /// Takes the snapshot that was asked for, before an event after its moment.
     pub(super) fn take_snapshot(&mut self) {
         if let Some(ticks) = self.snapshot_at.take() {
+            self.note_survivors();
             self.snapshot = Some(self.snapshot_of(ticks));
         }
     }
 
     /// The snapshot: taken on the way, or of the end; `None` at the peak.
     pub(super) fn final_snapshot(&mut self, end_ticks: u64) -> Option<Snapshot<F>> {
+        self.note_survivors();
         if let Some(ticks) = self.snapshot_at.take() {
             self.snapshot = Some(self.snapshot_of(ticks.min(end_ticks)));
         }

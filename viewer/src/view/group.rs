@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
+use crate::analysis::verdict::{Verdict, verdicts};
 use crate::model::{Profile, Tally};
 use crate::replay::{AgeRange, Heap, Site};
 use crate::symbolize::{Frame, Symbolizer};
@@ -72,6 +73,10 @@ pub struct Group {
     pub temporary: Option<Tally>,
     /// Ages of the live blocks.
     pub ages: Option<AgeRange>,
+    /// Positions in [`Heap::sites`] of its sites.
+    pub sites: Vec<usize>,
+    /// What the evidence says of its live blocks; `None` until [`Grouping::judge`] is called.
+    pub verdict: Option<Verdict>,
 }
 
 /// All groups of a heap.
@@ -95,7 +100,7 @@ impl Grouping {
         symbolizer.prepare(heap.sites.iter().map(|site| (site.stack, site.first_ticks)));
         let mut grouping = Grouping::default();
         let mut positions: HashMap<Key, usize> = HashMap::new();
-        for site in &heap.sites {
+        for (at, site) in heap.sites.iter().enumerate() {
             let frames = shown_frames(symbolizer, site, options.raw_frames);
             if !options.filter.keeps(&frames) {
                 grouping.left_out += 1;
@@ -106,18 +111,24 @@ impl Grouping {
             match positions.entry(key) {
                 Entry::Occupied(entry) => {
                     if let Some(group) = grouping.groups.get_mut(*entry.get()) {
-                        group.add(site);
+                        group.add(at, site);
                     }
                 }
                 Entry::Vacant(entry) => {
                     entry.insert(grouping.groups.len());
                     let mut group = Group::empty(name, frames, heap.interval_bytes);
-                    group.add(site);
+                    group.add(at, site);
                     grouping.groups.push(group);
                 }
             }
         }
         grouping
+    }
+
+    /// Gives every group its verdict.
+    pub fn judge(&mut self, profile: &Profile, heap: &Heap) {
+        let verdicts = verdicts(profile, heap, self.groups.iter().map(|group| group.sites.as_slice()));
+        self.groups.iter_mut().zip(verdicts).for_each(|(group, verdict)| group.verdict = Some(verdict));
     }
 
     fn count(&mut self, frames: &[Frame]) {
@@ -195,10 +206,21 @@ fn identify(profile: &Profile, site: &Site, mut frames: Vec<Frame>, by: GroupBy)
 impl Group {
     fn empty(name: String, frames: Vec<Frame>, interval_bytes: u64) -> Group {
         let none = Tally::new(interval_bytes);
-        Group { name, frames, live: none, at_peak: none, total: none, temporary: None, ages: None }
+        Group {
+            name,
+            frames,
+            live: none,
+            at_peak: none,
+            total: none,
+            temporary: None,
+            ages: None,
+            sites: Vec::new(),
+            verdict: None,
+        }
     }
 
-    fn add(&mut self, site: &Site) {
+    fn add(&mut self, at: usize, site: &Site) {
+        self.sites.push(at);
         self.live += site.live;
         self.at_peak += site.at_peak;
         self.total += site.total;

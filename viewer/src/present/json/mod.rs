@@ -3,6 +3,7 @@
 
 mod parts;
 mod site;
+mod verdict;
 
 use serde::Serialize;
 
@@ -14,6 +15,7 @@ use crate::view::Group;
 
 pub use parts::{AtJson, CaptureJson, CgroupJson, LostJson, MeasureJson, MemoryJson, PeakJson, TotalsJson};
 pub use site::{FrameJson, SiteJson};
+pub use verdict::VerdictJson;
 
 /// What every command says.
 #[derive(Debug, Serialize)]
@@ -117,7 +119,7 @@ impl SitesJson {
             memory: MemoryJson::last(view.profile),
             by: view.by.name(),
             sites_total: ranked.len(),
-            sites: view.top(ranked).iter().map(|group| SiteJson::new(group)).collect(),
+            sites: view.top(ranked).iter().map(|group| SiteJson::new(group, view.room)).collect(),
         }
     }
 }

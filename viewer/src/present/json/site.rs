@@ -2,10 +2,12 @@
 
 use serde::Serialize;
 
+use crate::analysis::verdict::Room;
 use crate::symbolize::Frame;
 use crate::view::Group;
 
 use super::parts::{MeasureJson, ms};
+use super::verdict::VerdictJson;
 
 /// A site, or a group of sites.
 #[derive(Debug, Serialize)]
@@ -28,8 +30,8 @@ pub struct SiteJson {
     pub oldest_ms: Option<f64>,
     /// Age of the youngest one.
     pub youngest_ms: Option<f64>,
-    /// Always `null` for now: what the evidence says of the live blocks.
-    pub verdict: (),
+    /// What the evidence says of the live blocks.
+    pub verdict: Option<VerdictJson>,
     /// The shown stack, innermost first; of a function one frame, of crates, threads and tags none.
     pub frames: Vec<FrameJson>,
 }
@@ -53,7 +55,7 @@ pub struct FrameJson {
 
 impl SiteJson {
     /// From a group.
-    pub fn new(group: &Group) -> SiteJson {
+    pub fn new(group: &Group, room: Option<Room>) -> SiteJson {
         SiteJson {
             name: group.name.clone(),
             live_bytes: group.live.measure_bytes().into(),
@@ -64,7 +66,7 @@ impl SiteJson {
             temporary_allocations: group.temporary.map(|temporary| temporary.measure_blocks().into()),
             oldest_ms: group.ages.map(|ages| ms(ages.oldest_ns)),
             youngest_ms: group.ages.map(|ages| ms(ages.youngest_ns)),
-            verdict: (),
+            verdict: group.verdict.as_ref().map(|verdict| VerdictJson::new(verdict, room)),
             frames: group.frames.iter().map(FrameJson::new).collect(),
         }
     }
