@@ -27,11 +27,19 @@ pub(super) const PROGRAMS: &[Program] = &[
     },
     Program {
         name: "one-shot",
-        about: "three large buffers, at the start, after a quarter and after half of the run",
+        about: "one large buffer, made at a third of the run and kept",
         steps: 400,
         short: &[],
-        truths: &[Truth::of("make_once", Class::OneShot).also(KEPT).known(400)],
+        truths: &[Truth::of("make_once", Class::OneShot).also(KEPT).known(300)],
         run: one_shot,
+    },
+    Program {
+        name: "three-shots",
+        about: "three large buffers, at the start, after a quarter and after half of the run: there may be more to come",
+        steps: 400,
+        short: &[],
+        truths: &[Truth::of("make_thrice", Class::OneShot).also(KEPT).known(401)],
+        run: three_shots,
     },
     Program {
         name: "leak-that-stops",
@@ -46,7 +54,7 @@ pub(super) const PROGRAMS: &[Program] = &[
         about: "a reload in the middle replaces settings of 64 KiB by settings of 160 KiB",
         steps: 400,
         short: &[],
-        truths: &[Truth::of("load_settings", Class::Bounded).also(KEPT).known(350)],
+        truths: &[Truth::of("load_settings", Class::Bounded).also(KEPT).known(401)],
         run: larger_settings,
     },
     Program {
@@ -80,6 +88,7 @@ sites! {
     answer_request = 1;
     load_route = 0;
     make_once = 0;
+    make_thrice = 0;
     grow_for_a_while = 0;
     load_settings = 0;
     load_tenant = 0;
@@ -114,7 +123,14 @@ fn warm_up_by_request(stage: &mut Stage) {
 fn one_shot(stage: &mut Stage) {
     let mut kept = Vec::with_capacity(4);
     while let Some(step) = stage.next() {
-        kept.extend([0, 100, 200].contains(&step).then(|| make_once(64 << 10)));
+        kept.extend((step == 130).then(|| make_once(128 << 10)));
+    }
+}
+
+fn three_shots(stage: &mut Stage) {
+    let mut kept = Vec::with_capacity(4);
+    while let Some(step) = stage.next() {
+        kept.extend([0, 100, 200].contains(&step).then(|| make_thrice(64 << 10)));
     }
 }
 

@@ -40,10 +40,12 @@ pub struct ToldSite {
     pub growth_bytes: f64,
     /// Standard deviation of the bytes held about the line that the leak alone would draw.
     pub noise_bytes: f64,
+    /// Whether the leak begins in the midst of the run, so that it has no one rate.
+    pub late: bool,
+    /// Bytes held half of the time: their median over the steps.
+    pub usual_bytes: f64,
     /// Most bytes held at the end of a step.
     pub peak_bytes: f64,
-    /// Bytes held at the end of the run.
-    pub end_bytes: f64,
 }
 
 impl ToldSite {
@@ -63,8 +65,9 @@ impl ToldSite {
             leak_bytes_per_s: truth.leak_bytes_per_step / step_s,
             growth_bytes: leaked(f64::from(steps)),
             noise_bytes: deviation(rest.get(settled..).unwrap_or_default()),
+            late: truth.leak_from > 0,
+            usual_bytes: median(held),
             peak_bytes: held.iter().copied().fold(0.0, f64::max),
-            end_bytes: held.last().copied().unwrap_or(0.0),
         }
     }
 
@@ -74,10 +77,17 @@ impl ToldSite {
         self.growth_bytes >= 20.0 * interval_bytes as f64 && self.growth_bytes >= 5.0 * self.noise_bytes
     }
 
-    /// Whether too few of a healthy site's blocks are sampled to say more than that: it never held 20 intervals.
+    /// Whether too few of a healthy site's blocks are sampled to say more than that: half of the time it held fewer
+    /// than 20 intervals.
     pub fn is_small(&self, interval_bytes: u64) -> bool {
-        interval_bytes > 1 && self.peak_bytes < 20.0 * interval_bytes as f64
+        interval_bytes > 1 && self.usual_bytes < 20.0 * interval_bytes as f64
     }
+}
+
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied().unwrap_or(0.0)
 }
 
 fn deviation(values: &[f64]) -> f64 {

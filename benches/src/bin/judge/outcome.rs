@@ -88,8 +88,9 @@ mod tests {
             leak_bytes_per_s: 0.0,
             growth_bytes: 100.0 * 4096.0,
             noise_bytes: 4096.0,
+            late: false,
+            usual_bytes: 100.0 * 4096.0,
             peak_bytes: 100.0 * 4096.0,
-            end_bytes: 0.0,
         }
     }
 
@@ -117,7 +118,7 @@ mod tests {
     #[test]
     fn a_short_or_small_one_need_not_be_known_and_is_never_to_be_accused() {
         let short = |class| ToldSite { known: false, ..site(class) };
-        let small = |class| ToldSite { growth_bytes: 4096.0, peak_bytes: 4096.0, ..site(class) };
+        let small = |class| ToldSite { growth_bytes: 4096.0, usual_bytes: 4096.0, ..site(class) };
         for site in [short(Class::Leak), small(Class::Leak)] {
             assert_eq!(judge(&site, &said(Class::TooLittleEvidence), 4096), Outcome::Modest);
             assert_eq!(judge(&site, &said(Class::Churn), 4096), Outcome::Overlooked);

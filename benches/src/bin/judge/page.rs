@@ -71,7 +71,7 @@ fn rates(rows: &[&Row]) -> String {
     let mut widths = Vec::new();
     for row in rows {
         for (site, verdicts) in row.told.sites.iter().zip(&row.verdicts) {
-            let found = site.class == Class::Leak && verdicts.main == Some(Class::Leak);
+            let found = site.class == Class::Leak && !site.late && verdicts.main == Some(Class::Leak);
             if let Some(rate) = verdicts.rate.filter(|_| found) {
                 let (held, all) = by_program.entry(&row.told.program).or_default();
                 *held += u32::from(rate.holds(site.leak_bytes_per_s));
@@ -84,7 +84,7 @@ fn rates(rows: &[&Row]) -> String {
     let (held, all) = by_program.values().fold((0, 0), |(held, all), one| (held + one.0, all + one.1));
     let Some(width) = widths.get(widths.len() / 2) else { return String::new() };
     let mut text = format!(
-        "\nRates of leaks that were found: {held} of {all} intervals hold the truth; half of them are narrower than ±{:.1} %.",
+        "\nRates of leaks that were found and go on from the start: {held} of {all} intervals hold the truth; half of them are narrower than ±{:.1} %.",
         width * 100.0
     );
     let short: Vec<String> = by_program
