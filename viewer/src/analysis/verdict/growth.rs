@@ -44,10 +44,21 @@ pub struct Growth {
     pub noise: f64,
     /// The rate at which blocks come to stay.
     pub rate: Rate,
-    /// Growth of the second half over that of the first, and by how many standard deviations it is less.
-    pub slowing: (f64, f64),
-    /// The same of the last quarter against the others.
-    pub stopping: (f64, f64),
+    /// How the second half compares with the first.
+    pub slowing: Fall,
+    /// How the last quarter, eighth and sixteenth compare with what came before them.
+    pub stopping: [Fall; 3],
+}
+
+/// How growth in a part at the end compares with that before it.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Fall {
+    /// Rate of the part over the rate before.
+    pub ratio: f64,
+    /// By how many standard deviations it is less than steady growth would have it.
+    pub deviations: f64,
+    /// Standard deviation of the ratio.
+    pub error: f64,
 }
 
 impl Growth {
@@ -55,7 +66,8 @@ impl Growth {
     pub fn of(series: &Series, from: usize) -> Option<Growth> {
         let stays = |age: &usize| {
             let seen = Exposure::of(series, from, BINS, *age);
-            seen.captures > 0.0 && seen.hazard() <= LEAK_DEATHS
+            let whole = Exposure::of(series, 0, BINS, *age);
+            seen.captures > 0.0 && seen.hazard() <= LEAK_DEATHS && whole.hazard() <= 2.0 * LEAK_DEATHS
         };
         let age = OLD_AGES.into_iter().find(stays)?;
         let to = BINS - age;
@@ -78,22 +90,43 @@ impl Growth {
             net,
             noise: around_line(low),
             rate: rate(bytes, unit, series.bin_seconds),
-            slowing: falls(bytes, 2, unit),
-            stopping: falls(bytes, 4, unit),
+            slowing: Fall { deviations: trend(bytes, unit), ..falls(bytes, 2, unit) },
+            stopping: [4, 8, 16].map(|parts| falls(bytes, parts, unit)),
         })
     }
 
     /// Whether growth becomes less: so clearly that a steady leak would hardly ever look like this.
     pub fn decelerates(&self) -> bool {
-        let clearly =
-            |(ratio, deviations): (f64, f64)| (ratio < 0.6 && deviations > 2.0) || (ratio < 0.75 && deviations > 4.0);
-        clearly(self.slowing) || clearly(self.stopping)
+        let clearly = |fall: &Fall, steps: &[(f64, f64)]| {
+            steps.iter().any(|(ratio, deviations)| fall.ratio < *ratio && fall.deviations > *deviations)
+        };
+        let [quarter, eighth, sixteenth] = &self.stopping;
+        clearly(&self.slowing, &[(0.6, 2.3), (0.75, 3.0), (0.85, 5.0)])
+            || clearly(quarter, &[(0.6, 2.3), (0.75, 4.0)])
+            || clearly(eighth, &[(0.35, 3.0)])
+            || clearly(sixteenth, &[(0.35, 3.0)])
+    }
+
+    /// Whether it is as straight as a leak: the second half grows no slower than 0.9 of the first, with 97.5 % confidence.
+    pub fn is_straight(&self) -> bool {
+        self.slowing.ratio - 2.0 * self.slowing.error >= 0.9
     }
 }
 
-/// The last of `parts` equal parts against the mean of those before: ratio, and standard deviations below.
-fn falls(bytes: &[f64], parts: usize, unit: f64) -> (f64, f64) {
-    let last = bytes.len() / parts;
+/// The test of Laplace (Cox and Lewis 1966) for a falling rate: how many standard deviations the mean time of what came lies
+/// before the middle.
+fn trend(bytes: &[f64], unit: f64) -> f64 {
+    let middle = (bytes.len() as f64 - 1.0) / 2.0;
+    let times = || (0..bytes.len()).map(|at| at as f64 - middle);
+    let square: f64 = times().map(|time| time * time).sum();
+    let moment: f64 = times().zip(bytes).map(|(time, bytes)| time * bytes).sum();
+    let spread = around_line(bytes).powi(2).max(unit * mean(bytes));
+    if spread > 0.0 { -moment / (spread * square).sqrt() } else { 0.0 }
+}
+
+/// The last of `parts` equal parts against those before.
+fn falls(bytes: &[f64], parts: usize, unit: f64) -> Fall {
+    let last = (bytes.len() / parts).max(1).min(bytes.len());
     let (before, after) = bytes.split_at(bytes.len() - last);
     let (early, late) = (mean(before), mean(after));
     // What bins vary by around the mean of their part; no less than blocks that come at random.
@@ -101,8 +134,10 @@ fn falls(bytes: &[f64], parts: usize, unit: f64) -> (f64, f64) {
         / (bytes.len() as f64 - 2.0).max(1.0);
     let spread = spread.max(unit * mean(bytes));
     let deviation = (spread * (1.0 / before.len().max(1) as f64 + 1.0 / after.len().max(1) as f64)).sqrt();
-    let ratio = if early > 0.0 { late / early } else { f64::INFINITY };
-    (ratio, if deviation > 0.0 { (early - late) / deviation } else { 0.0 })
+    if early <= 0.0 || deviation <= 0.0 {
+        return Fall { ratio: f64::INFINITY, ..Fall::default() };
+    }
+    Fall { ratio: late / early, deviations: (early - late) / deviation, error: deviation / early }
 }
 
 /// Mean of groups with Student's interval, per second; one block either way for where the window cuts.

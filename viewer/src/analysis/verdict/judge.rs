@@ -4,7 +4,7 @@ use crate::model::Profile;
 use crate::replay::{BINS, Heap};
 
 use super::growth::{Growth, Rate, around_line};
-use super::series::{Series, mean};
+use super::series::{Series, mean, variance};
 use super::survival::{Exposure, log_evidence};
 use super::{Class, Verdict};
 
@@ -13,13 +13,15 @@ const FALSE_ACCUSATIONS: f64 = 0.01;
 /// Sites with fewer births cannot be accused, whatever they do, and so are no tests (Tarone 1990).
 const MIN_BIRTHS: f64 = 12.0;
 /// Windows that growth is looked for in begin here; all end with the capture.
-const WINDOWS: [usize; 4] = [BINS / 8, BINS / 4, BINS / 2, BINS * 3 / 4];
+const WINDOWS: [usize; 7] = [0, BINS / 8, BINS / 4, BINS * 3 / 8, BINS / 2, BINS * 5 / 8, BINS * 3 / 4];
 /// Growth has to be so many standard deviations of the site's own noise.
 const MIN_DEVIATIONS: f64 = 2.5;
+/// Age in bins from which on a block is no churn, when that is asked of all sites alike.
+const OLD: usize = BINS / 4;
 /// Blocks of a few, that stay without a trend.
 const FEW: f64 = 8.0;
 /// Growth of the second half below this share of the level is none.
-const FLAT: f64 = 0.1;
+const FLAT: f64 = 0.25;
 
 /// What a verdict needs to know beside the site itself.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -54,9 +56,9 @@ impl Context {
     }
 
     /// What the logarithm of the evidence has to reach: Bonferroni over sites and over the lengths that a capture had when
-    /// it was looked at. Lengths are counted in half powers of two of seconds; the i-th gets 1 / (i (i + 1)) of the error.
+    /// it was looked at. Lengths are counted in powers of two of seconds; the i-th gets 1 / (i (i + 1)) of the error.
     fn log_threshold(&self, seconds: f64) -> f64 {
-        let length = (2.0 * seconds.max(1.0).log2()).floor();
+        let length = seconds.max(1.0).log2().floor();
         (self.tests.max(1) as f64 / FALSE_ACCUSATIONS).ln() + ((length + 1.0) * (length + 2.0)).ln()
     }
 }
@@ -64,14 +66,18 @@ impl Context {
 /// The verdict on one site.
 pub fn judge(series: &Series, context: &Context) -> Verdict {
     let mut facts = Facts { log_threshold: context.log_threshold(series.seconds()), ..Facts::default() };
-    let mut obstacle = None;
+    let (mut obstacle, mut slows, mut began_fast) = (None, false, false);
     for from in WINDOWS {
         let Some(growth) = Growth::of(series, from) else { continue };
         let evidence = log_evidence(series, from) - (WINDOWS.len() as f64).ln();
         if facts.growth.is_none() {
             (facts.growth, facts.log_evidence) = (Some(growth), evidence);
         }
-        match against(series, &growth, evidence, &facts) {
+        // The first eighth may be the program's start: a fast one makes it a little suspicious when the rest slows too.
+        began_fast |= from == 0 && growth.decelerates();
+        let tired = began_fast && growth.slowing.ratio < 0.8 && growth.slowing.deviations > 2.0;
+        slows |= from > 0 && (growth.decelerates() || tired);
+        match against(series, &growth, evidence, &facts).or((slows && !resumes(&growth)).then_some(Obstacle::Slows)) {
             None => {
                 (facts.growth, facts.log_evidence) = (Some(growth), evidence);
                 return leak(growth, facts);
@@ -80,7 +86,7 @@ pub fn judge(series: &Series, context: &Context) -> Verdict {
         }
     }
     facts.hidden_bytes = hidden(series, context);
-    quiet(series, context, facts).unwrap_or_else(|| too_little(series, facts, obstacle))
+    quiet(series, context, facts, obstacle).unwrap_or_else(|| too_little(series, facts, obstacle))
 }
 
 /// Why a window's growth is no proof of a leak.
@@ -111,15 +117,19 @@ fn against(series: &Series, growth: &Growth, evidence: f64, facts: &Facts) -> Op
     if is_wave(series, growth) {
         return Some(Obstacle::Wave);
     }
-    (evidence < facts.log_threshold).then_some(Obstacle::Few)
+    (evidence < facts.log_threshold || growth.rate.low <= 0.0).then_some(Obstacle::Few)
 }
 
-/// Whether most old blocks from before the window died, at ages that the window has not left far behind.
+/// Whether growth that slowed down in a longer window is straight in this one, which is a good part of the capture.
+fn resumes(growth: &Growth) -> bool {
+    growth.from <= BINS / 2 && growth.is_straight()
+}
+
+/// Whether most of the oldest blocks died, at ages that the window has not left far behind: those from before it and from
+/// the first quarter of the capture.
 fn is_wave(series: &Series, growth: &Growth) -> bool {
-    let before = Exposure::of(series, 0, growth.from, growth.age);
-    let mut oldest = 0;
-    let (mut at_risk, mut died) = (0.0, 0.0);
-    for born in 0..growth.from {
+    let (mut at_risk, mut died, mut oldest) = (0.0, 0.0, 0);
+    for born in 0..growth.from.max(BINS / 4) {
         at_risk += series.alive(born, born + growth.age);
         for at in born + growth.age..BINS {
             let deaths = series.deaths.get(born).and_then(|row| row.get(at)).copied().unwrap_or(0.0);
@@ -128,8 +138,11 @@ fn is_wave(series: &Series, growth: &Growth) -> bool {
                 oldest = oldest.max(at - born);
             }
         }
+        if died >= 4.0 && died > at_risk / 2.0 && BINS - growth.from < 4 * oldest {
+            return true;
+        }
     }
-    before.blocks >= 2.0 && died > at_risk / 2.0 && BINS - growth.from < 4 * oldest
+    false
 }
 
 fn leak(growth: Growth, facts: Facts) -> Verdict {
@@ -143,17 +156,22 @@ fn leak(growth: Growth, facts: Facts) -> Verdict {
     }
 }
 
-/// Most bytes that a steady leak could have added in the second half without showing.
+/// Most bytes that a steady leak could have added in the second half without showing: by the level, and by the number of
+/// old blocks; what is less holds.
 fn hidden(series: &Series, context: &Context) -> f64 {
-    let half = BINS / 2;
-    let late = series.low.get(half..).unwrap_or(&[]);
+    let late = &series.low[BINS / 2..];
     let ends = late.len() / 4;
-    let rise = mean(late.get(late.len() - ends..).unwrap_or(&[])) - mean(late.get(..ends).unwrap_or(&[]));
+    let rise = mean(&late[late.len() - ends..]) - mean(&late[..ends]);
     // The two ends lie three quarters of the half apart.
     let (rise, noise) = (rise / 0.75, around_line(late));
-    let unit = if context.exact { 0.0 } else { block_bytes(series).max(context.interval_bytes) };
-    let error = (noise * noise + unit * unit * 3.0).sqrt();
-    (rise.max(0.0) + 2.0 * error).min(rise.max(0.0) + (4.0 * noise).max(3.0 * unit))
+    let unit = if context.exact { block_bytes(series) } else { block_bytes(series).max(context.interval_bytes) };
+    let by_level = rise.max(0.0) + 2.0 * (noise * noise + 3.0 * unit * unit).sqrt();
+    let (from, to) = (BINS / 8, BINS - OLD);
+    let old: f64 = series.survivors[from..to].iter().sum();
+    // The upper limit of a Poisson count, near enough.
+    let old_bytes: f64 = series.survivor_bytes[from..to].iter().sum();
+    let by_age = (old_bytes + unit * (2.0 * old.sqrt() + 3.0)) * (BINS / 2) as f64 / (to - from) as f64;
+    by_level.min(by_age)
 }
 
 /// Bytes that a live block stands for.
@@ -163,7 +181,7 @@ fn block_bytes(series: &Series) -> f64 {
 }
 
 /// The class of a site that is clearly none that grows.
-fn quiet(series: &Series, context: &Context, facts: Facts) -> Option<Verdict> {
+fn quiet(series: &Series, context: &Context, facts: Facts, obstacle: Option<Obstacle>) -> Option<Verdict> {
     let births = series.total_births();
     let survivors = series.total_survivors();
     let verdict =
@@ -176,17 +194,27 @@ fn quiet(series: &Series, context: &Context, facts: Facts) -> Option<Verdict> {
         return verdict(Class::OneShot, "a few blocks that came together and stayed; none came since");
     }
     let level = mean(&series.live[BINS * 3 / 4..]);
-    let stays = survivors >= births * 0.9;
-    if survivors > 0.0 && level > 0.0 && facts.hidden_bytes > FLAT * level && !is_steady(series, context, level, &facts)
-    {
+    let old: f64 = series.survivors[BINS / 8..BINS - OLD].iter().sum();
+    let hazard = Exposure::of(series, 0, BINS, 1).hazard();
+    let comes_and_goes = old <= 0.0 && births >= MIN_BIRTHS && survivors < births * 0.9 && hazard > 4.0;
+    if survivors <= 0.0 || (comes_and_goes && !rises(series, level) && !stays_lately(series)) {
+        return verdict(Class::Churn, "its blocks come and go; none stays");
+    }
+    let goes_on = facts.growth.is_some_and(|growth| growth.stopping[0].ratio > 0.2);
+    if goes_on && matches!(obstacle, Some(Obstacle::Few | Obstacle::Slows | Obstacle::Wave)) {
+        return None;
+    }
+    let dies = Exposure::of(series, 0, BINS, BINS / 8).hazard() >= 2.0;
+    if facts.hidden_bytes > level * if dies { 2.0 * FLAT } else { FLAT } {
         return None;
     }
     let full = series.live.iter().position(|live| *live >= 0.8 * level).unwrap_or(0);
-    if stays && full <= BINS / 4 {
-        return verdict(Class::WarmUp, "its blocks came early and stayed; it has not grown since");
-    }
-    if stays {
-        return verdict(Class::Bounded, "it grew, and then stopped growing");
+    let recent: f64 = series.births[BINS / 2..].iter().sum();
+    if survivors >= births * 0.9 || recent <= 0.0 {
+        return match full <= BINS / 4 {
+            true => verdict(Class::WarmUp, "its blocks came early and stayed; it has not grown since"),
+            false => verdict(Class::Bounded, "it grew, and then stopped growing"),
+        };
     }
     let old = Exposure::of(series, 0, BINS, BINS / 8);
     if full > BINS / 16 && old.blocks > births / 2.0 {
@@ -195,14 +223,16 @@ fn quiet(series: &Series, context: &Context, facts: Facts) -> Option<Verdict> {
     verdict(Class::Churn, "its blocks come and go; what is live does not grow")
 }
 
-/// Whether the second half, though noisy, is at no higher level than the site had before.
-fn is_steady(series: &Series, context: &Context, level: f64, facts: &Facts) -> bool {
-    let half = BINS / 2;
-    let enough = context.exact || series.total_births() >= MIN_BIRTHS;
-    let before = series.live[BINS / 8..half].iter().copied().fold(0.0, f64::max);
-    let after = series.live[half..].iter().copied().fold(0.0, f64::max);
-    let churns = series.total_survivors() < series.total_births() / 2.0;
-    enough && churns && after <= 1.25 * before && facts.hidden_bytes <= 2.0 * level
+/// Whether the level of the last quarter is above what the site had before, and not by its usual ups and downs.
+fn rises(series: &Series, level: f64) -> bool {
+    let before = &series.live[BINS / 8..BINS * 3 / 4];
+    level > 1.5 * mean(before) + 3.0 * variance(before).sqrt()
+}
+
+/// Whether blocks of the last quarter that are no longer young stay.
+fn stays_lately(series: &Series) -> bool {
+    let seen = Exposure::of(series, BINS * 3 / 4, BINS, 4);
+    seen.blocks >= 2.0 && seen.hazard() < 2.0
 }
 
 fn too_little(series: &Series, facts: Facts, obstacle: Option<Obstacle>) -> Verdict {

@@ -4,6 +4,10 @@
 mod growth;
 mod judge;
 mod series;
+#[cfg(test)]
+mod simulated;
+#[cfg(test)]
+mod simulation;
 mod survival;
 
 pub use growth::{Growth, Rate};

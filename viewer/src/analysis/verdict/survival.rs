@@ -6,13 +6,13 @@ use crate::replay::BINS;
 use super::series::Series;
 
 /// What blocks of a healthy site do at the latest: of those old enough, so many die in the length of the capture, were they
-/// replaced. With 2 a site that is born steadily has reached 86 % of its level by the end.
-const HEALTHY_DEATHS: f64 = 2.0;
+/// replaced. With 3 a site that is born steadily has reached 95 % of its level by the end.
+const HEALTHY_DEATHS: f64 = 3.0;
 /// A block is no independent witness: blocks that were born together may die together. No more than this many of them are
 /// counted in a whole capture.
 const MAX_WITNESSES: f64 = 128.0;
 /// Ages in bins from which on blocks count as old.
-pub(super) const OLD_AGES: [usize; 3] = [1, 4, 16];
+pub(super) const OLD_AGES: [usize; 7] = [1, 2, 4, 8, 12, 16, 24];
 /// How many times rarer than in a healthy site old blocks of a leak may die.
 const RARER: [f64; 2] = [0.02, 0.2];
 
