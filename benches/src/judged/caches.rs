@@ -29,7 +29,7 @@ pub(super) const PROGRAMS: &[Program] = &[
         short: &[75, 150],
         truths: &[
             Truth::of("fill_entry", Class::Bounded).also(&[Class::WarmUp]).known(400).blind(40),
-            Truth::of("fill_table", Class::Bounded).also(&[Class::WarmUp]).known(400),
+            Truth::of("fill_table", Class::Bounded).also(&[Class::WarmUp]).known(501),
         ],
         run: map_that_fills,
     },

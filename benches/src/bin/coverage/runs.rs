@@ -74,6 +74,17 @@ pub(crate) struct Count {
     pub(crate) ratios: f64,
 }
 
+impl Count {
+    /// Adds another count.
+    pub(crate) fn add(&mut self, other: &Count) {
+        self.intervals += other.intervals;
+        self.held += other.held;
+        self.below += other.below;
+        self.unseen += other.unseen;
+        self.ratios += other.ratios;
+    }
+}
+
 /// A count with what it is of, as a line of JSON.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct Line {
@@ -156,12 +167,7 @@ pub(crate) fn count(tools: &Tools, layout: Layout, seeds: u64) -> Result<Vec<Lin
     }
     let mut counts = Counts::new();
     for (key, part) in parts.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().flatten() {
-        let sum = counts.entry(key).or_default();
-        sum.intervals += part.intervals;
-        sum.held += part.held;
-        sum.below += part.below;
-        sum.unseen += part.unseen;
-        sum.ratios += part.ratios;
+        counts.entry(key).or_default().add(&part);
     }
     let sites = layout.sites(1);
     let layout = match layout {

@@ -23,14 +23,34 @@ pub(crate) type Blocks = Vec<(usize, u64)>;
 
 /// Samples that are expected among what a site keeps.
 const EXPECTED: [f64; 6] = [1.0, 3.0, 10.0, 20.0, 60.0, 200.0];
-/// Sizes of blocks, of which each gives the same share of a site's samples.
-const KINDS: [(&str, &[usize]); 5] = [
-    ("64 B", &[64]),
-    ("1 KiB", &[1024]),
-    ("4 KiB, the interval", &[4096]),
-    ("8 KiB", &[8192]),
-    ("64 B to 8 KiB", &[64, 512, 8192]),
+
+/// What the blocks of a site are.
+#[derive(Debug)]
+pub(crate) struct Kind {
+    pub(crate) name: &'static str,
+    /// Sizes, each of which gives the same share of the site's samples.
+    pub(crate) sizes: &'static [usize],
+}
+
+const KINDS: [Kind; 5] = [
+    Kind { name: "64 B", sizes: &[64] },
+    Kind { name: "1 KiB", sizes: &[1024] },
+    Kind { name: "4 KiB, the interval", sizes: &[4096] },
+    Kind { name: "8 KiB", sizes: &[8192] },
+    Kind { name: "64 B to 8 KiB", sizes: &[64, 512, 8192] },
 ];
+
+impl Kind {
+    /// That of a site of the fixed layout.
+    pub(crate) fn of(site: usize) -> Option<&'static Kind> {
+        KINDS.get(site / EXPECTED.len())
+    }
+
+    /// Whether all blocks are larger than the interval.
+    pub(crate) fn is_large(&self) -> bool {
+        self.sizes.iter().all(|size| *size as u64 > INTERVAL)
+    }
+}
 
 /// The chance that a block of this size is sampled.
 pub(crate) fn chance(size: usize) -> f64 {
@@ -51,7 +71,7 @@ impl Layout {
 
     /// What each site keeps.
     pub(crate) fn sites(self, seed: u64) -> Vec<Blocks> {
-        let fixed = KINDS.iter().flat_map(|(_, sizes)| EXPECTED.map(|samples| blocks(sizes, samples)));
+        let fixed = KINDS.iter().flat_map(|kind| EXPECTED.map(|samples| blocks(kind.sizes, samples)));
         match self {
             Layout::Fixed => fixed.collect(),
             Layout::Varied => {
@@ -64,11 +84,6 @@ impl Layout {
             Layout::Equal => (0..256).map(|_| blocks(&[64], 20.0)).collect(),
             Layout::Spread => (1..=256).map(|rank| blocks(&[64], 2560.0 / f64::from(rank))).collect(),
         }
-    }
-
-    /// Size of the blocks of a site of the fixed layout, in words.
-    pub(crate) fn kind(site: usize) -> &'static str {
-        KINDS.get(site / EXPECTED.len()).map_or("", |(name, _)| name)
     }
 }
 
