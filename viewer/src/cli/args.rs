@@ -8,6 +8,8 @@ use regex::Regex;
 
 use crate::analysis::By;
 use crate::present::Of;
+
+use super::sites::VerdictArgs;
 use crate::view::{At, GroupBy};
 
 /// Reads captures of the Plimsoll heap profiler: what holds memory, what is never freed, what churns.
@@ -54,12 +56,15 @@ pub(super) struct ReportArgs {
     pub(super) look: Look,
 }
 
-/// List every block that is live at the end, by site: bytes, blocks, ages, stack
+/// Say what leaks: a verdict on every site with live blocks, with its evidence
 ///
-/// Live is a fact, not a verdict: caches and other things kept on purpose are in the list too.
+/// Live is a fact, not a verdict: caches and other things kept on purpose are in the list too, below what leaks. The verdict
+/// looks at the whole capture up to the moment.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:\n  \
     plimsoll leaks service.plim\n  \
+    plimsoll leaks service.plim --explain 1\n  \
+    plimsoll leaks service.plim --limit 512MiB --fail-on leak\n  \
     plimsoll leaks service.plim --top 0 --ignore '^tokio::'\n  \
     plimsoll leaks service.plim --at after-warm-up --json")]
 pub(super) struct LeaksArgs {
@@ -69,6 +74,8 @@ pub(super) struct LeaksArgs {
     pub(super) list: List,
     #[command(flatten)]
     pub(super) look: Look,
+    #[command(flatten)]
+    pub(super) verdict: VerdictArgs,
 }
 
 /// Show how sizes, lifetimes or ages are spread

@@ -30,6 +30,9 @@ pub enum CliError {
     /// The command cannot be carried out, and why.
     #[error("{0}")]
     Refused(String),
+    /// A check failed; everything is said already.
+    #[error("a check failed")]
+    Failed,
     /// The program that was run ended with this code, which is passed on; everything is said already.
     #[error("the program ended with exit code {0}")]
     Child(u8),

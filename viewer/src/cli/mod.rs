@@ -11,6 +11,7 @@ mod output;
 mod pack;
 mod run;
 mod sites;
+mod size;
 
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
@@ -23,6 +24,8 @@ pub use error::CliError;
 
 use crate::present::safe;
 
+/// A check failed.
+const EXIT_FAILED: u8 = 1;
 /// Usage that makes no sense, or input that cannot be read.
 const EXIT_UNUSABLE: u8 = 2;
 
@@ -58,6 +61,7 @@ fn dispatch(command: Command) -> Result<u8, CliError> {
     .map(|()| 0)
     .or_else(|error| match error {
         CliError::Child(code) => Ok(code),
+        CliError::Failed => Ok(EXIT_FAILED),
         error => Err(error),
     })
 }

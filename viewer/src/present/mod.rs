@@ -1,6 +1,7 @@
 //! Shows answers to people and programs: text screens, JSON, flame graphs. Nothing here computes a figure.
 
 mod advice;
+mod explain;
 mod flamegraph;
 mod histogram;
 pub mod json;
@@ -13,7 +14,9 @@ mod sites;
 mod sparkline;
 mod style;
 pub mod units;
+mod verdict;
 
+pub use explain::explain_text;
 pub use flamegraph::{FlameGraph, Of};
 pub use histogram::histogram_text;
 pub use leaks::leaks_text;

@@ -147,7 +147,8 @@ fn top_sites(view: &View<'_>, screen: Screen) -> String {
     let mut text =
         format!("{} {}\n", heading(format!("{count}, live {}", view.moment())), faint(format!("({})", view.basis())));
     text.push_str(
-        &SiteTable { screen, view, max_frames: FRAMES, raw: view.raw_frames, ages: false, whole }.render(shown),
+        &SiteTable { screen, view, max_frames: FRAMES, raw: view.raw_frames, ages: false, first: 1, whole }
+            .render(shown),
     );
     text.push_str(&left_out(view));
     text

@@ -3,7 +3,7 @@
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use crate::analysis::Summary;
-use crate::analysis::verdict::Room;
+use crate::analysis::verdict::{Room, Series};
 use crate::model::{Profile, Tally};
 use crate::replay::{Heap, Moment};
 use crate::view::{Group, GroupBy, Grouping};
@@ -80,6 +80,18 @@ impl<'a> View<'a> {
     /// Groups with live blocks, most bytes first.
     pub fn ranked(&self) -> Vec<&'a Group> {
         self.grouping.ranked(|group| group.live)
+    }
+
+    /// Groups with live blocks by verdict, leaks first; of one verdict as in [`View::ranked`].
+    pub fn ranked_by_verdict(&self) -> Vec<&'a Group> {
+        let mut ranked = self.ranked();
+        ranked.sort_by_key(|group| group.verdict.as_ref().map(|verdict| verdict.class));
+        ranked
+    }
+
+    /// A group's evidence over time.
+    pub(crate) fn series(&self, group: &Group) -> Series {
+        Series::of(self.heap, &group.sites)
     }
 
     /// What all groups hold live together: less than the process where a filter leaves stacks out.

@@ -9,7 +9,10 @@ use crate::view::{Group, GroupBy, crate_of, is_library};
 use super::safe::safe;
 use super::screen::{Screen, View};
 use super::units;
+use super::verdict::{over_time, why};
 
+/// Columns of a row of bars.
+const BARS: usize = 16;
 /// Stacks begin here.
 const INDENT: &str = "      ";
 
@@ -21,8 +24,10 @@ pub(crate) struct SiteTable<'a> {
     pub(crate) max_frames: usize,
     /// Whether callers of the standard library are shown too.
     pub(crate) raw: bool,
-    /// Whether ages are shown.
+    /// Whether ages are shown, and in place of a column with the verdict a line that says why.
     pub(crate) ages: bool,
+    /// Number of the first site.
+    pub(crate) first: usize,
     /// The bytes that shares are of.
     pub(crate) whole: Measure,
 }
@@ -30,16 +35,14 @@ pub(crate) struct SiteTable<'a> {
 impl SiteTable<'_> {
     /// The table; below each row its stack.
     pub(crate) fn render(&self, groups: &[&Group]) -> String {
-        let last = if self.ages { 4 } else { 3 };
-        let right: Vec<usize> = (0..=last).collect();
+        let right: Vec<usize> = if self.ages { (0..=4).collect() } else { (0..=3).collect() };
         let mut table = Screen::table(&right);
         let mut header = vec!["#", "live", "share", "blocks"];
-        if self.ages {
-            header.push("age");
-        }
+        header.push(if self.ages { "age" } else { "verdict" });
+        header.push("over time");
         header.push(if self.view.by == GroupBy::Site { "where" } else { self.view.by.name() });
         table.set_header(header);
-        groups.iter().enumerate().for_each(|(at, group)| self.add(&mut table, at + 1, group));
+        groups.iter().enumerate().for_each(|(at, group)| self.add(&mut table, at + self.first, group));
         let mut text = String::new();
         // The header is the first line and has no group; each group has one line.
         let stacks = std::iter::once(Vec::new()).chain(groups.iter().map(|group| self.stack(group)));
@@ -59,17 +62,22 @@ impl SiteTable<'_> {
             Cell::new(units::share(bytes.value, self.whole.value)),
             Cell::new(units::measured_count(group.live.measure_blocks())),
         ];
-        if self.ages {
-            cells.push(Cell::new(ages(group)));
-        }
+        cells.push(Cell::new(if self.ages { ages(group) } else { class_name(group).to_owned() }));
+        cells.push(Cell::new(over_time(&self.view.series(group), BARS)));
         cells.push(Cell::new(safe(&group.name)));
         table.add_row(cells);
     }
 
     /// Where the function is, then its callers, a line each.
     fn stack(&self, group: &Group) -> Vec<String> {
-        let Some((leaf, callers)) = group.frames.split_first() else { return Vec::new() };
-        let mut lines: Vec<String> = place(leaf).map(|place| format!("{INDENT}  {place}")).into_iter().collect();
+        let mut lines = Vec::new();
+        if self.ages
+            && let Some(verdict) = &group.verdict
+        {
+            lines.push(format!("{INDENT}{}", why(verdict, self.view.room)));
+        }
+        let Some((leaf, callers)) = group.frames.split_first() else { return lines };
+        lines.extend(place(leaf).map(|place| format!("{INDENT}  {place}")));
         // Glue of the standard library says little in a few lines; JSON and pictures have it.
         let is_glue = |frame: &&Frame| !self.raw && crate_of(frame).is_some_and(is_library);
         let telling = callers.iter().filter(|frame| !is_glue(frame));
@@ -83,6 +91,11 @@ impl SiteTable<'_> {
         }
         lines
     }
+}
+
+/// The class of a group's verdict.
+fn class_name(group: &Group) -> &'static str {
+    group.verdict.as_ref().map_or("–", |verdict| verdict.class.name())
 }
 
 /// `oldest … youngest` of the live blocks.

@@ -7,6 +7,8 @@ use super::survival::{Exposure, OLD_AGES};
 
 /// Deaths in the length of the capture that a block of a leak may have once it is old: the rest of the churn.
 const LEAK_DEATHS: f64 = 0.25;
+/// Growth has to be so many standard deviations of the site's own noise.
+pub(super) const MIN_DEVIATIONS: f64 = 2.5;
 /// Groups that the window is cut into for the interval of the rate.
 const GROUPS: usize = 16;
 /// 97.5 % quantile of Student's distribution with 15 degrees of freedom.
@@ -93,6 +95,11 @@ impl Growth {
             slowing: Fall { deviations: trend(bytes, unit), ..falls(bytes, 2, unit) },
             stopping: [4, 8, 16].map(|parts| falls(bytes, parts, unit)),
         })
+    }
+
+    /// Whether the site holds more for it, by more than its own ups and downs.
+    pub fn gains(&self) -> bool {
+        self.net >= self.bytes / 2.0 && self.net >= MIN_DEVIATIONS * self.noise
     }
 
     /// Whether growth becomes less: so clearly that a steady leak would hardly ever look like this.

@@ -3,7 +3,7 @@
 use crate::model::Profile;
 use crate::replay::{BINS, Heap};
 
-use super::growth::{Growth, Rate, around_line};
+use super::growth::{Growth, MIN_DEVIATIONS, Rate, around_line};
 use super::series::{Series, mean, variance};
 use super::survival::{Exposure, log_evidence};
 use super::{Class, Verdict};
@@ -14,8 +14,6 @@ const FALSE_ACCUSATIONS: f64 = 0.01;
 const MIN_BIRTHS: f64 = 12.0;
 /// Windows that growth is looked for in begin here; all end with the capture.
 const WINDOWS: [usize; 7] = [0, BINS / 8, BINS / 4, BINS * 3 / 8, BINS / 2, BINS * 5 / 8, BINS * 3 / 4];
-/// Growth has to be so many standard deviations of the site's own noise.
-const MIN_DEVIATIONS: f64 = 2.5;
 /// Age in bins from which on a block is no churn, when that is asked of all sites alike.
 const OLD: usize = BINS / 4;
 /// Blocks of a few, that stay without a trend.
