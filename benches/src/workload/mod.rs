@@ -10,7 +10,7 @@ mod json;
 pub mod leaks;
 mod load;
 mod memory;
-mod random;
+pub(crate) mod random;
 mod requests;
 mod service;
 mod tasks;

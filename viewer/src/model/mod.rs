@@ -2,6 +2,8 @@
 //! that holds them. Nothing here reads files or replays events.
 
 mod clock;
+#[cfg(test)]
+mod coverage_test;
 mod gamma;
 mod ids;
 mod measure;

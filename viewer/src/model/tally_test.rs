@@ -109,8 +109,8 @@ fn blocks_that_are_all_but_certain_to_be_seen_may_be_all_there_are() {
 
 #[test]
 fn no_samples_still_give_an_upper_bound() {
-    // Mid-P: half the chance on none at all, half on an exponential of mean 4096: 4096 × ln(0.5 / 0.025) = 12270.4.
-    assert_eq!(Tally::new(INTERVAL).measure_bytes(), Measure { value: 0, low: 0, high: Some(12_270) });
+    // An exponential of mean 4096, above which 2.5 % lie: 4096 × ln(40) = 15109.7.
+    assert_eq!(Tally::new(INTERVAL).measure_bytes(), Measure { value: 0, low: 0, high: Some(15_109) });
     assert_eq!(Tally::new(INTERVAL).measure_blocks().high, None);
     assert_eq!(Tally::new(1).measure_bytes(), Measure::exact(0));
 }
