@@ -22,7 +22,7 @@ pub(super) const PROGRAMS: &[Program] = &[
         about: "each of 40 routes loads its 6 KiB when it is first asked for; most are in the first 60 steps",
         steps: 500,
         short: &[],
-        truths: &[Truth::of("load_route", Class::WarmUp).also(KEPT).known(300)],
+        truths: &[Truth::of("load_route", Class::WarmUp).also(KEPT).known(300).filling(6144.0)],
         run: warm_up_by_request,
     },
     Program {

@@ -24,21 +24,21 @@ pub(super) const PROGRAMS: &[Program] = &[
     },
     Program {
         name: "map-that-fills",
-        about: "a map of 300 keys that are asked for at random, so that new ones come ever more rarely",
+        about: "a map of 300 pages of 4 KiB that are asked for at random, so that new ones come ever more rarely",
         steps: 500,
         short: &[75, 150],
         truths: &[
-            Truth::of("fill_entry", Class::Bounded).also(&[Class::WarmUp]).known(400).blind(40),
+            Truth::of("fill_entry", Class::Bounded).also(&[Class::WarmUp]).known(400).filling(4096.0),
             Truth::of("fill_table", Class::Bounded).also(&[Class::WarmUp]).known(501),
         ],
         run: map_that_fills,
     },
     Program {
         name: "map-that-fills-slowly",
-        about: "the same with 2,000 keys: the capture ends when six in ten are there",
+        about: "the same with 2,000 pages of 3 KiB: the capture ends when six in ten are there",
         steps: 500,
         short: &[],
-        truths: &[Truth::of("fill_slowly", Class::Bounded).also(&[Class::WarmUp]).known(2500).blind(200)],
+        truths: &[Truth::of("fill_slowly", Class::Bounded).also(&[Class::WarmUp]).known(2500).filling(3072.0)],
         run: map_that_fills_slowly,
     },
     Program {
@@ -46,7 +46,7 @@ pub(super) const PROGRAMS: &[Program] = &[
         about: "names out of a dictionary of 500, a few of them frequent, the most rare",
         steps: 500,
         short: &[],
-        truths: &[Truth::of("intern_name", Class::Bounded).also(&[Class::WarmUp]).known(450)],
+        truths: &[Truth::of("intern_name", Class::Bounded).also(&[Class::WarmUp]).known(450).filling(600.0)],
         run: interner_that_saturates,
     },
     Program {
@@ -125,7 +125,7 @@ fn map_that_fills(stage: &mut Stage) {
         for _ in 0..4 {
             let key = chance.below(300);
             if !map.contains_key(&key) {
-                fill_table(&mut map, key, fill_entry(1024));
+                fill_table(&mut map, key, fill_entry(4096));
             }
         }
     }
@@ -135,7 +135,7 @@ fn map_that_fills_slowly(stage: &mut Stage) {
     let (mut map, mut chance) = (HashMap::with_capacity(4096), stage.chance(0));
     while stage.next().is_some() {
         for _ in 0..4 {
-            map.entry(chance.below(2000)).or_insert_with(|| fill_slowly(512));
+            map.entry(chance.below(2000)).or_insert_with(|| fill_slowly(3072));
         }
     }
 }

@@ -76,6 +76,9 @@ pub struct Truth {
     pub leak_from: u32,
     /// A capture of fewer steps may say too-little-evidence.
     pub known_from: u32,
+    /// Size of the blocks of what fills up ever more slowly: as long as the slowing is within what sampling makes of a
+    /// straight line, no verdict is counted. 0 for everything else.
+    pub filling_block_bytes: f64,
     /// A capture of fewer steps holds a straight line and nothing else: there is no telling a filling from a leak,
     /// and no verdict is counted.
     pub blind_until: u32,
@@ -83,7 +86,16 @@ pub struct Truth {
 
 impl Truth {
     const fn of(function: &'static str, class: Class) -> Truth {
-        Truth { function, class, also: &[], leak_bytes_per_step: 0.0, leak_from: 0, known_from: 60, blind_until: 0 }
+        Truth {
+            function,
+            class,
+            also: &[],
+            leak_bytes_per_step: 0.0,
+            leak_from: 0,
+            known_from: 60,
+            filling_block_bytes: 0.0,
+            blind_until: 0,
+        }
     }
 
     /// `function` leaks so many bytes a step.
@@ -101,6 +113,10 @@ impl Truth {
 
     const fn known(self, known_from: u32) -> Truth {
         Truth { known_from, ..self }
+    }
+
+    const fn filling(self, block_bytes: f64) -> Truth {
+        Truth { filling_block_bytes: block_bytes, ..self }
     }
 
     const fn blind(self, blind_until: u32) -> Truth {

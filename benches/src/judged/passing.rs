@@ -117,7 +117,7 @@ fn sawtooth_at_random(stage: &mut Stage) {
     let mut end = 30;
     while let Some(step) = stage.next() {
         if step == end {
-            tooth.truncate(tooth.len() / 10);
+            drop(tooth.drain(..tooth.len() * 9 / 10));
             end = step + chance.between(20, 60);
         }
         tooth.extend((0..4).map(|_| grow_uneven_tooth(1024)));

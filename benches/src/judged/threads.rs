@@ -20,7 +20,7 @@ pub(super) const PROGRAMS: &[Program] = &[
         about: "six threads each compile up to 24 patterns as they first meet them, 1 KiB each",
         steps: 500,
         short: &[],
-        truths: &[Truth::of("compile_pattern", Class::Bounded).also(&[Class::WarmUp]).known(450)],
+        truths: &[Truth::of("compile_pattern", Class::Bounded).also(&[Class::WarmUp]).known(450).filling(1024.0)],
         run: thread_caches,
     },
     Program {

@@ -34,6 +34,10 @@ pub struct ToldSite {
     pub known: bool,
     /// Whether this length shows a straight line and nothing else, leak or not.
     pub blind: bool,
+    /// Of what fills up: how much more it grew in the first half of the run than in the second.
+    pub slowing_bytes: f64,
+    /// Of what fills up: the size of its blocks; 0 for everything else.
+    pub filling_block_bytes: f64,
     /// What leaks, by the clock.
     pub leak_bytes_per_s: f64,
     /// What leaked in this run, on average over seeds.
@@ -53,6 +57,8 @@ impl ToldSite {
     pub(super) fn new(truth: &Truth, held: &[f64], step_s: f64) -> ToldSite {
         let steps = held.len() as u32;
         let leaked = |step: f64| truth.leak_bytes_per_step * (step - f64::from(truth.leak_from)).max(0.0);
+        let middle = held.get(held.len() / 2).copied().unwrap_or(0.0);
+        let end = held.last().copied().unwrap_or(0.0);
         // The first twentieth is the start of the program: what fills up then is not noise.
         let settled = held.len() / 20;
         let rest: Vec<f64> = held.iter().enumerate().map(|(at, held)| held - leaked(at as f64 + 1.0)).collect();
@@ -62,6 +68,8 @@ impl ToldSite {
             also: truth.also.to_vec(),
             known: steps >= truth.known_from,
             blind: steps < truth.blind_until,
+            slowing_bytes: middle - (end - middle),
+            filling_block_bytes: truth.filling_block_bytes,
             leak_bytes_per_s: truth.leak_bytes_per_step / step_s,
             growth_bytes: leaked(f64::from(steps)),
             noise_bytes: deviation(rest.get(settled..).unwrap_or_default()),
@@ -75,6 +83,15 @@ impl ToldSite {
     /// standard deviations of what the site holds anyway. In exact mode the interval is one byte.
     pub fn is_large_enough(&self, interval_bytes: u64) -> bool {
         self.growth_bytes >= 20.0 * interval_bytes as f64 && self.growth_bytes >= 5.0 * self.noise_bytes
+    }
+
+    /// Whether this run shows a straight line and nothing else, leak or not: by its length, or because what fills up
+    /// slows down by less than five standard deviations. Blocks that come one by one, of which samples are drawn, make
+    /// growth of G bytes uncertain by √(G · (interval + block)).
+    pub fn is_straight(&self, interval_bytes: u64) -> bool {
+        let interval = if interval_bytes > 1 { interval_bytes as f64 } else { 0.0 };
+        let noise = (self.peak_bytes * (interval + self.filling_block_bytes)).sqrt();
+        self.blind || (self.filling_block_bytes > 0.0 && self.slowing_bytes < 5.0 * noise)
     }
 
     /// Whether too few of a healthy site's blocks are sampled to say more than that: half of the time it held fewer
@@ -110,6 +127,23 @@ mod tests {
         assert_eq!((site.growth_bytes, site.noise_bytes, site.leak_bytes_per_s), (15_000.0, 0.0, 10_000.0));
         let wavy: Vec<f64> = (1..=200).map(|step| leaked(step) + if step % 2 == 0 { 10.0 } else { -10.0 }).collect();
         assert_eq!(ToldSite::new(&truth, &wavy, 0.01).noise_bytes, 10.0);
+        assert!(!site.is_straight(1) && !site.is_straight(750));
         assert!(site.is_large_enough(750) && !site.is_large_enough(751));
+    }
+
+    #[test]
+    fn what_fills_up_must_slow_down_by_five_deviations() {
+        // 100 blocks of 1,000 bytes in the first half, `late` in the second: by 49 the slowing is 51,000, and five times
+        // √(149,000 · 1,000) is 61,033; by 29 it is 71,000, against 56,789.
+        let truth = Truth::of("f", Class::Bounded).filling(1000.0);
+        let site = |late: f64| {
+            let held =
+                |step: u32| 1e5 * f64::from(step.min(100)) / 100.0 + late * f64::from(step.saturating_sub(100)) * 10.0;
+            ToldSite::new(&truth, &(0..=200).map(held).collect::<Vec<f64>>(), 0.01)
+        };
+        assert!(site(49.0).is_straight(1) && !site(29.0).is_straight(1));
+        // Sampling adds its own: 5 · √(129,000 · 2,000) = 80,312.
+        assert!(site(29.0).is_straight(1000));
+        assert!(!ToldSite { filling_block_bytes: 0.0, ..site(49.0) }.is_straight(1));
     }
 }

@@ -124,7 +124,7 @@ fn blocks(growth: &Growth) -> String {
 fn changes(verdict: &Verdict, series: &Series) -> Vec<String> {
     let quarter = seconds(series.seconds() / 4.0);
     let more = verdict.record_for_seconds.map(seconds).unwrap_or_default();
-    let text = match verdict.class {
+    match verdict.class {
         Class::Leak => vec![
             format!("It would be bounded if it stopped growing for about {quarter}, or if its old blocks began to go."),
             "A cache that fills at a steady rate looks the same until it is full: is there a capacity it has yet to reach?"
@@ -141,6 +141,5 @@ fn changes(verdict: &Verdict, series: &Series) -> Vec<String> {
                 .to_owned(),
         ],
         Class::OneShot => vec!["It would be a leak if more such blocks came, again and again.".to_owned()],
-    };
-    text
+    }
 }

@@ -51,6 +51,7 @@ pub fn leaks_text(view: &View<'_>, screen: Screen) -> String {
     if shown.len() < ranked.len() {
         text.push_str(&format!("{}\n", faint(format!("{} more; --top 0 shows all", ranked.len() - shown.len()))));
     }
+    text.push_str(&view.selection_line(&ranked));
     text.push_str(&left_out(view));
     text.push_str(&view.warning_lines());
     text

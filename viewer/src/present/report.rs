@@ -151,6 +151,7 @@ fn top_sites(view: &View<'_>, screen: Screen) -> String {
         &SiteTable { screen, view, max_frames: FRAMES, raw: view.raw_frames, ages: false, first: 1, whole }
             .render(shown),
     );
+    text.push_str(&view.selection_line(&ranked));
     text.push_str(&left_out(view));
     text
 }

@@ -133,6 +133,21 @@ impl<'a> View<'a> {
         format!("estimates, ± is the 95 % interval; one sample per {}", units::bytes(self.heap.interval_bytes))
     }
 
+    /// Whether those shown of `ranked` were picked because their estimates are large: what comes out high by chance is
+    /// picked first. Exact numbers do not.
+    pub(crate) fn is_selected(&self, ranked: &[&Group]) -> bool {
+        !self.profile.is_exact() && self.top(ranked).len() < ranked.len()
+    }
+
+    /// Says that they were.
+    pub(crate) fn selection_line(&self, ranked: &[&Group]) -> String {
+        if !self.is_selected(ranked) {
+            return String::new();
+        }
+        let text = "picked as the largest estimates: of sites that hold about the same, those that came out high";
+        format!("{}\n", super::style::faint(text))
+    }
+
     /// The warnings as lines.
     pub(crate) fn warning_lines(&self) -> String {
         self.warnings.iter().map(|text| format!("{} {}\n", warning("warning:"), safe(text))).collect()

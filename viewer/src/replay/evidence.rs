@@ -131,14 +131,11 @@ impl Gathering {
         self.births = self.births.saturating_add(1);
     }
 
+    /// A block born in `born` is freed in the bin under way, and `live_bytes` are left. Of a reallocation the new block is
+    /// there already: the moment between the two is no low.
     #[inline]
-    pub(super) fn falls_to(&mut self, live_bytes: u64) {
+    pub(super) fn death(&mut self, born: u32, live_bytes: u64) {
         self.low_bytes = self.low_bytes.min(live_bytes);
-    }
-
-    /// A block born in `born` is freed in the bin under way.
-    #[inline]
-    pub(super) fn death(&mut self, born: u32) {
         if born >= self.bin {
             self.brief = self.brief.saturating_add(1);
         } else if (self.bin as usize) < BINS {

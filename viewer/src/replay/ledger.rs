@@ -284,7 +284,6 @@ impl<'a, F: Figure> Ledger<'a, F> {
         let weight = block.weight();
         if let Some(site) = self.sites.change(block.site) {
             site.live.remove(&weight);
-            site.gathering.falls_to(site.live.estimated_bytes());
         }
         self.now.remove(&weight);
     }
@@ -331,7 +330,7 @@ impl<'a, F: Figure> Ledger<'a, F> {
         }
         let born = self.grid.bin(block.ticks);
         if let Some(site) = self.sites.change(block.site) {
-            site.gathering.death(born);
+            site.gathering.death(born, site.live.estimated_bytes());
             site.freed.add(&weight);
             if is_temporary {
                 site.temporary.add(&weight);
@@ -357,7 +356,7 @@ impl<'a, F: Figure> Ledger<'a, F> {
         self.censor(&block, self.last_ticks);
         let (counts, born) = (self.counts(&block), self.grid.bin(block.ticks));
         if let Some(site) = self.sites.change(block.site) {
-            site.gathering.death(born);
+            site.gathering.death(born, site.live.estimated_bytes());
             if counts {
                 site.freed.add(&block.weight());
             }

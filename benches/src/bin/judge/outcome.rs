@@ -44,7 +44,7 @@ pub(crate) fn is_due(site: &ToldSite, interval_bytes: u64) -> bool {
 
 /// What becomes of this truth, given these verdicts.
 pub(crate) fn judge(site: &ToldSite, verdicts: &Verdicts, interval_bytes: u64) -> Outcome {
-    if site.blind {
+    if site.is_straight(interval_bytes) {
         return Outcome::Blind;
     }
     let due = is_due(site, interval_bytes);
@@ -85,6 +85,8 @@ mod tests {
             also: vec![Class::Bounded],
             known: true,
             blind: false,
+            slowing_bytes: 0.0,
+            filling_block_bytes: 0.0,
             leak_bytes_per_s: 0.0,
             growth_bytes: 100.0 * 4096.0,
             noise_bytes: 4096.0,

@@ -31,7 +31,7 @@ pub(crate) fn failures(rows: &[Row]) -> usize {
 fn line(site: &plimsoll_benches::judged::told::ToldSite, interval_bytes: u64) -> (u8, String) {
     let name = site.class.name();
     let order = CLASSES.iter().position(|class| *class == site.class).unwrap_or(0) as u8;
-    match (site.blind, outcome::is_due(site, interval_bytes)) {
+    match (site.is_straight(interval_bytes), outcome::is_due(site, interval_bytes)) {
         (true, _) => (4 * order + 2, format!("{name}, still a straight line")),
         (false, true) => (4 * order, name.to_owned()),
         (false, false) if site.class == Class::Leak => (4 * order + 1, format!("{name}, small or young")),

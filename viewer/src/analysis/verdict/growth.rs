@@ -73,6 +73,9 @@ impl Growth {
         };
         let age = OLD_AGES.into_iter().find(stays)?;
         let to = BINS - age;
+        if to < from + BINS / 8 {
+            return None;
+        }
         let (bytes, blocks) = (series.survivor_bytes.get(from..to)?, series.survivors.get(from..to)?);
         let low = series.low.get(from..)?;
         let sum: f64 = bytes.iter().sum();

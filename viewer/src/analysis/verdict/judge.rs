@@ -4,6 +4,7 @@ use crate::model::Profile;
 use crate::replay::{BINS, Heap};
 
 use super::growth::{Growth, MIN_DEVIATIONS, Rate, around_line};
+use super::line::Line;
 use super::series::{Series, mean, variance};
 use super::survival::{Exposure, log_evidence};
 use super::{Class, Verdict};
@@ -16,6 +17,8 @@ const MIN_BIRTHS: f64 = 12.0;
 const WINDOWS: [usize; 7] = [0, BINS / 8, BINS / 4, BINS * 3 / 8, BINS / 2, BINS * 5 / 8, BINS * 3 / 4];
 /// Age in bins from which on a block is no churn, when that is asked of all sites alike.
 const OLD: usize = BINS / 4;
+/// Windows that a line is looked for in begin here.
+const LINES: [usize; 3] = [0, BINS / 8, BINS / 4];
 /// Blocks of a few, that stay without a trend.
 const FEW: f64 = 8.0;
 /// Growth of the second half below this share of the level is none.
@@ -37,6 +40,8 @@ pub struct Context {
 pub struct Facts {
     /// The window that growth was found in, or the longest one.
     pub growth: Option<Growth>,
+    /// The level's line, where it was looked at.
+    pub line: Option<Line>,
     /// Natural logarithm of the evidence that old blocks stay.
     pub log_evidence: f64,
     /// What it has to reach.
@@ -82,6 +87,21 @@ pub fn judge(series: &Series, context: &Context) -> Verdict {
             }
             Some(why) => obstacle = obstacle.or(Some(why)),
         }
+    }
+    for from in LINES {
+        let Some(line) = Line::of(series, from) else { continue };
+        if line.straight && line.log_chance + (LINES.len() as f64).ln() <= -facts.log_threshold && line.rate.low > 0.0 {
+            facts.line = Some(line);
+            return Verdict {
+                class: Class::Leak,
+                rate: Some(line.rate),
+                hidden_rate: None,
+                record_for_seconds: None,
+                reason: "what it holds rises in a straight line, though its blocks come and go",
+                facts,
+            };
+        }
+        facts.line = facts.line.or(Some(line));
     }
     facts.hidden_bytes = hidden(series, context);
     quiet(series, context, facts, obstacle).unwrap_or_else(|| too_little(series, facts, obstacle))
@@ -188,7 +208,9 @@ fn quiet(series: &Series, context: &Context, facts: Facts, obstacle: Option<Obst
     let first = series.births.iter().position(|births| *births > 0.0).unwrap_or(0);
     let certain = context.exact || block_bytes(series) >= 3.0 * context.interval_bytes;
     let together = last - first <= BINS / 16 && last < BINS - BINS / 8;
-    if births <= FEW && survivors >= births / 2.0 && together && (certain || births >= 3.0) {
+    let together =
+        if certain || births >= 3.0 { together || last < BINS / 2 && (certain || births >= 5.0) } else { false };
+    if births <= FEW && survivors >= births / 2.0 && together {
         return verdict(Class::OneShot, "a few blocks that came together and stayed; none came since");
     }
     let level = mean(&series.live[BINS * 3 / 4..]);
@@ -198,12 +220,13 @@ fn quiet(series: &Series, context: &Context, facts: Facts, obstacle: Option<Obst
     if survivors <= 0.0 || (comes_and_goes && !rises(series, level) && !stays_lately(series)) {
         return verdict(Class::Churn, "its blocks come and go; none stays");
     }
-    let goes_on = facts.growth.is_some_and(|growth| growth.stopping[0].ratio > 0.2);
+    let still = series.births[BINS / 2..].iter().all(|births| *births <= 0.0) && (certain || births >= 6.0);
+    let goes_on = !still && facts.growth.is_some_and(|growth| growth.stopping[0].ratio > 0.2);
     if goes_on && matches!(obstacle, Some(Obstacle::Few | Obstacle::Slows | Obstacle::Wave)) {
         return None;
     }
     let dies = Exposure::of(series, 0, BINS, BINS / 8).hazard() >= 2.0;
-    if facts.hidden_bytes > level * if dies { 2.0 * FLAT } else { FLAT } {
+    if !still && facts.hidden_bytes > level * if dies { 2.0 * FLAT } else { FLAT } {
         return None;
     }
     let full = series.live.iter().position(|live| *live >= 0.8 * level).unwrap_or(0);

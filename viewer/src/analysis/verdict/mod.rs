@@ -3,6 +3,7 @@
 
 mod growth;
 mod judge;
+mod line;
 mod series;
 #[cfg(test)]
 mod simulated;
@@ -12,6 +13,7 @@ mod survival;
 
 pub use growth::{Growth, Rate};
 pub use judge::{Context, Facts, judge};
+pub use line::Line;
 pub use series::{PerBin, Series};
 pub use survival::{Exposure, SurvivalPoint, survival};
 

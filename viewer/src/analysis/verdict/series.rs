@@ -75,6 +75,11 @@ impl Series {
         self.survivors.get(born).copied().unwrap_or(0.0) + later
     }
 
+    /// Blocks that died in bin `at`, of those born in bins before.
+    pub fn died_in(&self, at: usize) -> f64 {
+        self.deaths.iter().take(at).filter_map(|row| row.get(at)).sum()
+    }
+
     /// All blocks born.
     pub fn total_births(&self) -> f64 {
         self.births.iter().sum()

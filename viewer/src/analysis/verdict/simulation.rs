@@ -14,7 +14,7 @@ fn queue(chance: &mut Chance, rate: f64, life: f64, from: f64) -> Vec<Life> {
     born.into_iter().map(|born| Life { born, dies: born + chance.exponential(life), bytes: 1000.0 }).collect()
 }
 
-fn healthy() -> Vec<(&'static str, Make)> {
+fn healthy_churn() -> Vec<(&'static str, Make)> {
     vec![
         ("churn short", |c| queue(c, 20.0, 0.5, 0.0)),
         ("churn T/20", |c| queue(c, 5.0, 5.0, 0.0)),
@@ -24,8 +24,49 @@ fn healthy() -> Vec<(&'static str, Make)> {
         ("churn T/3 few", |c| queue(c, 0.3, 33.0, 0.0)),
         ("churn T/2", |c| queue(c, 2.0, 50.0, 0.0)),
         ("churn T/2 few", |c| queue(c, 0.3, 50.0, 0.0)),
+        ("queue rho .9", |c| {
+            let b = arrivals(c, 8.0, 0.0, SECONDS);
+            let mut free = 0.0f64;
+            b.into_iter()
+                .map(|b| {
+                    let s = free.max(b);
+                    free = s + c.exponential(0.9 / 8.0);
+                    Life { born: b, dies: free, bytes: 1e3 }
+                })
+                .collect()
+        }),
+        ("queue rho .98", |c| {
+            let b = arrivals(c, 8.0, 0.0, SECONDS);
+            let mut free = 0.0f64;
+            b.into_iter()
+                .map(|b| {
+                    let s = free.max(b);
+                    free = s + c.exponential(0.98 / 8.0);
+                    Life { born: b, dies: free, bytes: 1e3 }
+                })
+                .collect()
+        }),
+        ("load rises", |c| {
+            let v = arrivals(c, 30.0, 0.0, SECONDS);
+            v.into_iter()
+                .filter_map(|b| {
+                    (c.unit() < 0.2 + 0.8 * b / SECONDS).then(|| Life {
+                        born: b,
+                        dies: b + c.exponential(4.0),
+                        bytes: 1e3,
+                    })
+                })
+                .collect()
+        }),
+        ("churn T many", |c| queue(c, 20.0, 100.0, 0.0)),
+        ("churn T/2 many", |c| queue(c, 20.0, 50.0, 0.0)),
         ("churn T", |c| queue(c, 2.0, 100.0, 0.0)),
         ("churn T few", |c| queue(c, 0.3, 100.0, 0.0)),
+    ]
+}
+
+fn healthy_caches() -> Vec<(&'static str, Make)> {
+    vec![
         ("lru T/4", |c| {
             arrivals(c, 5.0, 0.0, SECONDS).into_iter().map(|b| Life { born: b, dies: b + 25.0, bytes: 1e3 }).collect()
         }),
@@ -71,6 +112,11 @@ fn healthy() -> Vec<(&'static str, Make)> {
         ("map linear to T/2", |c| arrivals(c, 3.0, 0.0, 50.0).into_iter().map(|b| kept(b, 1e3)).collect()),
         ("map linear to .9T", |c| arrivals(c, 3.0, 0.0, 90.0).into_iter().map(|b| kept(b, 1e3)).collect()),
         ("warm-up", |c| arrivals(c, 50.0, 0.0, 5.0).into_iter().map(|b| kept(b, 1e3)).collect()),
+    ]
+}
+
+fn healthy_waves() -> Vec<(&'static str, Make)> {
+    vec![
         ("sawtooth T/10", |c| saw(c, 10.0)),
         ("sawtooth T/3", |c| saw(c, 33.3)),
         ("sawtooth T/2.2", |c| saw(c, 45.0)),
@@ -171,8 +217,35 @@ fn doubling(until: f64) -> Vec<Life> {
     lives
 }
 
-fn leaky() -> Vec<(&'static str, Make)> {
+fn leaky_plainly() -> Vec<(&'static str, Make)> {
     vec![
+        ("backlog", |c| {
+            let b: Vec<f64> = arrivals(c, 8.0, 0.0, SECONDS);
+            let d = arrivals(c, 6.0, 0.0, SECONDS);
+            b.iter()
+                .enumerate()
+                .map(|(k, b)| Life { born: *b, dies: d.get(k).map_or(f64::INFINITY, |d| d.max(*b + 0.01)), bytes: 1e3 })
+                .collect()
+        }),
+        ("log", |_| {
+            (0..400)
+                .map(|k| Life {
+                    born: k as f64 * 0.25,
+                    dies: if k == 399 { f64::INFINITY } else { k as f64 * 0.25 + 0.25 },
+                    bytes: 100.0 * (k + 1) as f64,
+                })
+                .collect()
+        }),
+        ("1 of 16 sessions", |c| {
+            arrivals(c, 20.0, 0.0, SECONDS)
+                .into_iter()
+                .map(|b| Life {
+                    born: b,
+                    dies: if c.unit() < 1.0 / 16.0 { f64::INFINITY } else { b + c.exponential(8.0) },
+                    bytes: 1e3,
+                })
+                .collect()
+        }),
         ("leak 15", |c| arrivals(c, 0.15, 0.0, SECONDS).into_iter().map(|b| kept(b, 1e3)).collect()),
         ("leak 20", |c| arrivals(c, 0.2, 0.0, SECONDS).into_iter().map(|b| kept(b, 1e3)).collect()),
         ("leak 25", |c| arrivals(c, 0.25, 0.0, SECONDS).into_iter().map(|b| kept(b, 1e3)).collect()),
@@ -190,6 +263,11 @@ fn leaky() -> Vec<(&'static str, Make)> {
             v.extend(arrivals(c, 0.4, 0.0, SECONDS).into_iter().map(|b| kept(b, 1e3)));
             v
         }),
+    ]
+}
+
+fn leaky_among_others() -> Vec<(&'static str, Make)> {
+    vec![
         ("leak late T/2", |c| arrivals(c, 2.0, 50.0, SECONDS).into_iter().map(|b| kept(b, 1e3)).collect()),
         ("leak late .4T churn", |c| {
             let mut v = queue(c, 20.0, 1.0, 0.0);
@@ -248,30 +326,110 @@ fn leaky() -> Vec<(&'static str, Make)> {
     ]
 }
 
+/// Programs that no capture of this length can tell from a leak, or nearly so: their blocks live as long as the capture, or
+/// they have filled at a steady rate until its end. `docs/verdicts.md` says how often they are accused.
+const BLIND: [&str; 8] = [
+    "churn T",
+    "churn T few",
+    "churn T/2 few",
+    "lognormal",
+    "map sat T",
+    "map sqrt",
+    "map linear to .9T",
+    "tenants steps",
+];
+
+fn healthy() -> impl Iterator<Item = (&'static str, Make)> {
+    [healthy_churn(), healthy_caches(), healthy_waves()].into_iter().flatten()
+}
+
+fn leaky() -> impl Iterator<Item = (&'static str, Make)> {
+    [leaky_plainly(), leaky_among_others()].into_iter().flatten()
+}
+
+/// Of so many runs of a program, those whose only site is called a leak.
+fn accused(make: Make, runs: u64, tests: usize) -> u64 {
+    let is_leak = |seed: &u64| {
+        let lives = make(&mut Chance(seed * 7919 + 13));
+        judge(&series(&lives, SECONDS), &context(tests, 1.0)).class == Class::Leak
+    };
+    (0..runs).filter(is_leak).count() as u64
+}
+
 #[test]
-#[ignore]
-fn matrix() {
-    let runs = 200u64;
-    for (kind, programs) in [("HEALTHY", healthy()), ("LEAKY", leaky())] {
-        for tests in [10usize, 1000] {
-            println!("{kind} tests {tests}");
-            for (name, make) in &programs {
-                let mut counts = std::collections::BTreeMap::new();
-                for seed in 0..runs {
-                    let mut chance = Chance(seed * 7919 + 13);
-                    let lives = make(&mut chance);
-                    let verdict = judge(&series(&lives, SECONDS), &context(tests, 1.0));
-                    *counts
-                        .entry((
-                            verdict.class,
-                            if verdict.class == Class::TooLittleEvidence { verdict.reason } else { "" },
-                        ))
-                        .or_insert(0) += 1;
-                }
-                let text: Vec<String> =
-                    counts.iter().map(|((class, why), n)| format!("{} {} {}", n, class.name(), why)).collect();
-                println!("  {name:<26} {}", text.join("; "));
+fn healthy_programs_are_not_accused() {
+    for (name, make) in healthy().filter(|(name, _)| !BLIND.contains(name)) {
+        let accused = accused(make, 200, 1);
+        // Of 200 that are accused with a chance of 1 %, more than 6 are in 4 cases of 1,000.
+        assert!(accused <= 6, "{name}: {accused} of 200");
+    }
+}
+
+#[test]
+fn programs_of_a_thousand_healthy_sites_are_not_accused() {
+    let kinds: Vec<_> = healthy().filter(|(name, _)| !BLIND.contains(name)).collect();
+    let has_accused = |program: &u64| {
+        (0..1000).any(|site| {
+            let (name, make) = kinds[site as usize % kinds.len()];
+            let lives = make(&mut Chance(program * 1_000_003 + site));
+            let verdict = judge(&series(&lives, SECONDS), &context(1000, 1.0));
+            if verdict.class == Class::Leak {
+                println!("accused: {name}: {}", verdict.reason);
+            }
+            verdict.class == Class::Leak
+        })
+    };
+    // 0.2 are expected at most; more than 2 are in 1 case of 1,000.
+    let accused = (0..20).filter(has_accused).count();
+    assert!(accused <= 2, "{accused} of 20");
+}
+
+/// As a live view does: every second, each time at all that was recorded.
+#[test]
+fn looking_again_and_again_accuses_no_more() {
+    let names = ["churn short", "churn T/20", "churn T/10", "random replace", "sawtooth T/10", "queue rho .9"];
+    for (name, make) in healthy().filter(|(name, _)| names.contains(name)) {
+        let ever_accused = |seed: &u64| {
+            let lives = make(&mut Chance(seed * 104_729 + 7));
+            (40..=100).any(|now| judge(&series(&lives, f64::from(now)), &context(1, 1.0)).class == Class::Leak)
+        };
+        // Of 60 with a chance of 1 %, more than 4 are in 3 cases of 10,000.
+        let accused = (0..60).filter(ever_accused).count();
+        assert!(accused <= 4, "{name}: {accused} of 60");
+    }
+}
+
+#[test]
+fn leaks_are_found() {
+    // A queue that wanders as much as it grows, and fifteen blocks, are below what is promised.
+    for (name, make) in leaky().filter(|(name, _)| !["backlog", "leak 15"].contains(name)) {
+        let found = accused(make, 100, 10);
+        assert!(found >= 90, "{name}: {found} of 100");
+    }
+}
+
+/// Steady leaks, some of them under churn: how often the rate's interval holds the truth.
+#[test]
+fn rates_hold_the_truth() {
+    for interval in [1.0, 4096.0] {
+        let (mut found, mut held) = (0, 0);
+        for seed in 0..1000u64 {
+            let chance = &mut Chance(seed * 31 + 5);
+            let (rate, bytes) = ([1.0, 3.0, 10.0, 30.0][seed as usize % 4], 4096.0);
+            let mut lives: Vec<Life> =
+                arrivals(chance, rate, 0.0, SECONDS).into_iter().map(|born| kept(born, bytes)).collect();
+            if seed % 3 == 0 {
+                lives.extend(queue(chance, 10.0, 1.0, 0.0));
+            }
+            let lives = if interval > 1.0 { sampled(&lives, interval, chance) } else { lives };
+            let verdict = judge(&series(&lives, SECONDS), &context(1, interval));
+            if let Some(shown) = verdict.rate.filter(|_| verdict.class == Class::Leak) {
+                found += 1;
+                held += u32::from(shown.low <= rate * bytes && rate * bytes <= shown.high);
             }
         }
+        let share = f64::from(held) / f64::from(found);
+        println!("interval {interval}: {held} of {found}");
+        assert!(found > 950 && (0.93..=0.97).contains(&share), "interval {interval}: {held} of {found}");
     }
 }

@@ -53,6 +53,8 @@ pub struct SitesJson {
     pub by: &'static str,
     /// Sites in the capture that have something to show; the list may be shorter.
     pub sites_total: usize,
+    /// Whether the sites listed are the largest of more estimates, which tend to be too high.
+    pub selected: bool,
     /// Sites, most bytes first.
     pub sites: Vec<SiteJson>,
 }
@@ -127,6 +129,7 @@ impl SitesJson {
             timeline: None,
             by: view.by.name(),
             sites_total: ranked.len(),
+            selected: view.is_selected(ranked),
             sites: view.top(ranked).iter().map(|group| SiteJson::new(group, view.room)).collect(),
         }
     }
