@@ -175,6 +175,11 @@ impl SiteEvidence {
         }
     }
 
+    /// Whether any block lives at the end.
+    pub fn has_survivors(&self) -> bool {
+        !self.survivors.is_empty()
+    }
+
     /// Every bin in order: where nothing happened the last live bytes stay.
     pub fn bins(&self) -> [Bin; BINS] {
         let mut bins = [Bin::default(); BINS];

@@ -24,6 +24,9 @@ const FEW: f64 = 8.0;
 /// Growth of the second half below this share of the level is none.
 const FLAT: f64 = 0.25;
 
+/// Why a site without old blocks is churn.
+const NONE_STAYS: &str = "its blocks come and go; none stays";
+
 /// What a verdict needs to know beside the site itself.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Context {
@@ -90,6 +93,10 @@ pub fn judge(series: &Series, context: &Context) -> Verdict {
     }
     for from in LINES {
         let Some(line) = Line::of(series, from) else { continue };
+        if series.unsure * block_bytes(series) >= line.rise / 2.0 {
+            obstacle = obstacle.or(Some(Obstacle::Lost));
+            continue;
+        }
         if line.straight && line.log_chance + (LINES.len() as f64).ln() <= -facts.log_threshold && line.rate.low > 0.0 {
             facts.line = Some(line);
             return Verdict {
@@ -107,6 +114,11 @@ pub fn judge(series: &Series, context: &Context) -> Verdict {
     quiet(series, context, facts, obstacle).unwrap_or_else(|| too_little(series, facts, obstacle))
 }
 
+/// The verdict on a site that holds nothing at the end.
+pub(super) fn nothing_stays() -> Verdict {
+    healthy(Class::Churn, NONE_STAYS, Facts::default())
+}
+
 /// Why a window's growth is no proof of a leak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Obstacle {
@@ -120,9 +132,14 @@ enum Obstacle {
     Slows,
     /// Older blocks went all together; these may yet.
     Wave,
+    /// Frees were lost: so many blocks may be gone.
+    Lost,
 }
 
 fn against(series: &Series, growth: &Growth, evidence: f64, facts: &Facts) -> Option<Obstacle> {
+    if series.unsure >= growth.blocks / 2.0 {
+        return Some(Obstacle::Lost);
+    }
     if growth.net < growth.bytes / 2.0 {
         return Some(Obstacle::NoGain);
     }
@@ -198,12 +215,16 @@ fn block_bytes(series: &Series) -> f64 {
     if blocks > 0.0 { series.survivor_bytes.iter().sum::<f64>() / blocks } else { 0.0 }
 }
 
+/// A verdict that accuses nobody and doubts nothing.
+fn healthy(class: Class, reason: &'static str, facts: Facts) -> Verdict {
+    Verdict { class, rate: None, hidden_rate: None, record_for_seconds: None, reason, facts }
+}
+
 /// The class of a site that is clearly none that grows.
 fn quiet(series: &Series, context: &Context, facts: Facts, obstacle: Option<Obstacle>) -> Option<Verdict> {
     let births = series.total_births();
     let survivors = series.total_survivors();
-    let verdict =
-        |class, reason| Some(Verdict { class, rate: None, hidden_rate: None, record_for_seconds: None, reason, facts });
+    let verdict = |class, reason| Some(healthy(class, reason, facts));
     let last = series.births.iter().rposition(|births| *births > 0.0).unwrap_or(0);
     let first = series.births.iter().position(|births| *births > 0.0).unwrap_or(0);
     let certain = context.exact || block_bytes(series) >= 3.0 * context.interval_bytes;
@@ -218,11 +239,11 @@ fn quiet(series: &Series, context: &Context, facts: Facts, obstacle: Option<Obst
     let hazard = Exposure::of(series, 0, BINS, 1).hazard();
     let comes_and_goes = old <= 0.0 && births >= MIN_BIRTHS && survivors < births * 0.9 && hazard > 4.0;
     if survivors <= 0.0 || (comes_and_goes && !rises(series, level) && !stays_lately(series)) {
-        return verdict(Class::Churn, "its blocks come and go; none stays");
+        return verdict(Class::Churn, NONE_STAYS);
     }
     let still = series.births[BINS / 2..].iter().all(|births| *births <= 0.0) && (certain || births >= 6.0);
     let goes_on = !still && facts.growth.is_some_and(|growth| growth.stopping[0].ratio > 0.2);
-    if goes_on && matches!(obstacle, Some(Obstacle::Few | Obstacle::Slows | Obstacle::Wave)) {
+    if goes_on && matches!(obstacle, Some(Obstacle::Few | Obstacle::Slows | Obstacle::Wave | Obstacle::Lost)) {
         return None;
     }
     let dies = Exposure::of(series, 0, BINS, BINS / 8).hazard() >= 2.0;
@@ -264,6 +285,7 @@ fn too_little(series: &Series, facts: Facts, obstacle: Option<Obstacle>) -> Verd
         Some(Obstacle::Wave) => {
             ("it grows, but older blocks went all together after a while: these may too", 2.0 * length)
         }
+        Some(Obstacle::Lost) => ("it seems to grow, but frees were lost: its blocks may be gone", length),
         Some(Obstacle::Noise) => ("what growth there is lies within the site's own ups and downs", length),
         Some(Obstacle::Few) => ("it grows, by too few blocks to be sure", length * (24.0 / births - 1.0).max(0.5)),
         Some(Obstacle::NoGain) | None if births < MIN_BIRTHS => {

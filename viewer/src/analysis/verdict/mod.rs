@@ -10,15 +10,18 @@ mod simulated;
 #[cfg(test)]
 mod simulation;
 mod survival;
+#[cfg(test)]
+mod tests;
 
 pub use growth::{Growth, Rate};
+use judge::nothing_stays;
 pub use judge::{Context, Facts, judge};
 pub use line::Line;
 pub use series::{PerBin, Series};
 pub use survival::{Exposure, SurvivalPoint, survival};
 
 use crate::model::Profile;
-use crate::replay::Heap;
+use crate::replay::{Heap, SiteEvidence};
 
 /// What the evidence says of a site's live blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -109,5 +112,11 @@ impl Verdict {
 /// are, the more evidence it takes to accuse one of them.
 pub fn verdicts<'a>(profile: &Profile, heap: &Heap, groups: impl Iterator<Item = &'a [usize]> + Clone) -> Vec<Verdict> {
     let context = Context::of(profile, heap, groups.clone());
-    groups.map(|sites| judge(&Series::of(heap, sites), &context)).collect()
+    groups
+        .map(|sites| {
+            // Most sites of a capture hold nothing any more.
+            let survives = |site: &usize| heap.evidence.get(*site).is_some_and(SiteEvidence::has_survivors);
+            if sites.iter().any(survives) { judge(&Series::of(heap, sites), &context) } else { nothing_stays() }
+        })
+        .collect()
 }

@@ -1,6 +1,6 @@
 //! The evidence of one site or several as plain numbers over time.
 
-use crate::replay::{BINS, Heap};
+use crate::replay::{BINS, Heap, Site};
 
 /// A number for each bin of time.
 pub type PerBin = [f64; BINS];
@@ -24,6 +24,8 @@ pub struct Series {
     pub survivor_bytes: PerBin,
     /// Blocks by bin of birth and, later, of death.
     pub deaths: Vec<PerBin>,
+    /// Blocks that look live and may have been freed while frees were lost.
+    pub unsure: f64,
 }
 
 impl Series {
@@ -39,6 +41,7 @@ impl Series {
             survivors: none,
             survivor_bytes: none,
             deaths: vec![none; BINS],
+            unsure: 0.0,
         }
     }
 
@@ -61,6 +64,7 @@ impl Series {
                 }
             }
         }
+        series.unsure = sites.iter().filter_map(|site| unsure(heap.sites.get(*site)?)).sum();
         series
     }
 
@@ -89,6 +93,12 @@ impl Series {
     pub fn total_survivors(&self) -> f64 {
         self.survivors.iter().sum()
     }
+}
+
+/// Live blocks of a site that lost frees may have freed.
+fn unsure(site: &Site) -> Option<f64> {
+    let loss = site.live.loss?;
+    Some(loss.lost_frees.map_or(loss.unsure_blocks, |lost| lost.min(loss.unsure_blocks)) as f64)
 }
 
 /// Mean of some numbers, 0 of none.
