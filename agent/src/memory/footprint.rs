@@ -3,7 +3,7 @@
 //! Both readings are rare, because both are felt: `/proc/self/smaps` walks the page tables and holds off calls such as
 //! `mmap` for as long as one mapping takes; allocators take their locks. So they are taken at the start, at the end, and
 //! in between when something has changed, at most once a minute after the first one, and never for more than a
-//! thousandth of the time. `docs/rss.md` has what they cost.
+//! thousandth of the time. `viewer/docs/rss.md` has what they cost.
 
 use std::fs::File;
 use std::io::Read;

@@ -59,14 +59,12 @@ async fn page(State(sessions): State<Arc<Sessions>>, Path(user): Path<u64>) -> R
     render_page(&sessions, user).ok_or(StatusCode::NOT_FOUND)
 }
 
-/// One client: logs its users in, then looks at each one's page.
+/// One client: logs its users in, and looks at each one's page.
 fn load(address: SocketAddr, client: u64) -> Result<(), ureq::Error> {
     let agent = ureq::Agent::new_with_defaults();
     let users = client * USERS_PER_CLIENT..(client + 1) * USERS_PER_CLIENT;
-    for user in users.clone() {
-        agent.post(format!("http://{address}/login/{user}")).send_empty()?;
-    }
     for user in users {
+        agent.post(format!("http://{address}/login/{user}")).send_empty()?;
         agent.get(format!("http://{address}/page/{user}")).call()?.body_mut().read_to_string()?;
     }
     Ok(())

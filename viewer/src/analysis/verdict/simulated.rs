@@ -2,9 +2,8 @@
 
 use crate::replay::BINS;
 
-use super::judge::{Context, judge};
+use super::judge::Context;
 use super::series::Series;
-use super::{Class, Verdict};
 
 /// A pseudo-random sequence (splitmix64): the same in every run.
 pub(super) struct Chance(pub(super) u64);
@@ -101,14 +100,4 @@ pub(super) fn series(lives: &[Life], seconds: f64) -> Series {
 /// The context of a capture with so many sites; with an interval of 1 exact.
 pub(super) fn context(tests: usize, interval: f64) -> Context {
     Context { exact: interval <= 1.0, interval_bytes: interval, tests }
-}
-
-/// The verdict on these blocks alone.
-pub(super) fn verdict(lives: &[Life], seconds: f64) -> Verdict {
-    judge(&series(lives, seconds), &context(1, 1.0))
-}
-
-/// Its class.
-pub(super) fn class(lives: &[Life], seconds: f64) -> Class {
-    verdict(lives, seconds).class
 }

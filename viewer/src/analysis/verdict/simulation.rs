@@ -50,11 +50,9 @@ fn healthy_churn() -> Vec<(&'static str, Make)> {
             let v = arrivals(c, 30.0, 0.0, SECONDS);
             v.into_iter()
                 .filter_map(|b| {
-                    (c.unit() < 0.2 + 0.8 * b / SECONDS).then(|| Life {
-                        born: b,
-                        dies: b + c.exponential(4.0),
-                        bytes: 1e3,
-                    })
+                    let comes = c.unit() < 0.2 + 0.8 * b / SECONDS;
+                    let life = c.exponential(4.0);
+                    comes.then_some(Life { born: b, dies: b + life, bytes: 1e3 })
                 })
                 .collect()
         }),
