@@ -73,6 +73,11 @@ impl Weight {
         Weight { size_bytes, missed, variance: missed * (missed + 1.0) }
     }
 
+    /// Blocks that the block stands for: itself, and those like it that were missed.
+    pub fn blocks(&self) -> f64 {
+        1.0 + self.missed
+    }
+
     /// Best value of the bytes that the block stands for.
     pub fn estimated_bytes(&self) -> u64 {
         self.size_bytes.saturating_add(whole(self.size_bytes as f64 * self.missed))

@@ -24,7 +24,7 @@ pub struct Grid {
 }
 
 /// A site in one bin of time, at the end of which it held `live_bytes`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Bin {
     /// Bytes live at the bin's end.
     pub live_bytes: u64,
@@ -34,6 +34,8 @@ pub struct Bin {
     pub births: u64,
     /// Of these, blocks that were freed in it too.
     pub brief: u64,
+    /// Blocks that the births stand for.
+    pub allocations: f64,
 }
 
 /// Blocks of one bin's births that live at the end.
@@ -63,6 +65,7 @@ pub(super) struct Gathering {
     bin: u32,
     births: u32,
     brief: u32,
+    allocations: f64,
     low_bytes: u64,
     evidence: SiteEvidence,
 }
@@ -106,7 +109,7 @@ impl Grid {
 
 impl Gathering {
     pub(super) fn new(bin: u32) -> Gathering {
-        Gathering { bin, births: 0, brief: 0, low_bytes: 0, evidence: SiteEvidence::default() }
+        Gathering { bin, births: 0, brief: 0, allocations: 0.0, low_bytes: 0, evidence: SiteEvidence::default() }
     }
 
     /// The site is about to change in `bin`, and holds `live_bytes` until then.
@@ -121,14 +124,17 @@ impl Gathering {
     fn turn(&mut self, bin: u32, live_bytes: u64) {
         if (self.bin as usize) < BINS {
             let (births, brief) = (self.births.into(), self.brief.into());
-            self.evidence.touched.push((self.bin, Bin { live_bytes, low_bytes: self.low_bytes, births, brief }));
+            let (low_bytes, allocations) = (self.low_bytes, self.allocations);
+            self.evidence.touched.push((self.bin, Bin { live_bytes, low_bytes, births, brief, allocations }));
         }
-        (self.bin, self.births, self.brief, self.low_bytes) = (bin, 0, 0, live_bytes);
+        (self.bin, self.births, self.brief, self.allocations, self.low_bytes) = (bin, 0, 0, 0.0, live_bytes);
     }
 
+    /// A block comes that stands for so many.
     #[inline]
-    pub(super) fn birth(&mut self) {
+    pub(super) fn birth(&mut self, allocations: f64) {
         self.births = self.births.saturating_add(1);
+        self.allocations += allocations;
     }
 
     /// A block born in `born` is freed in the bin under way, and `live_bytes` are left. Of a reallocation the new block is

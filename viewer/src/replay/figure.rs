@@ -31,6 +31,9 @@ pub(super) trait Figure: Copy {
     /// Takes out a block that was added before.
     fn remove(&mut self, weight: &Self::Weight);
 
+    /// Blocks that one block stands for.
+    fn blocks(weight: &Self::Weight) -> f64;
+
     /// Best value of the bytes that one block stands for.
     fn estimate(weight: &Self::Weight) -> u64;
 
@@ -66,6 +69,10 @@ impl Figure for Tally {
 
     fn remove(&mut self, weight: &Weight) {
         Tally::remove(self, weight);
+    }
+
+    fn blocks(weight: &Weight) -> f64 {
+        weight.blocks()
     }
 
     fn estimate(weight: &Weight) -> u64 {
@@ -117,6 +124,11 @@ impl Figure for Plain {
     fn remove(&mut self, weight: &u64) {
         self.blocks = self.blocks.saturating_sub(1);
         self.bytes = self.bytes.saturating_sub(*weight);
+    }
+
+    #[inline]
+    fn blocks(_weight: &u64) -> f64 {
+        1.0
     }
 
     #[inline]

@@ -230,7 +230,7 @@ impl<'a, F: Figure> Ledger<'a, F> {
             if counts {
                 site.total.add(&weight);
                 site.add_live(&weight, ticks);
-                site.gathering.birth();
+                site.gathering.birth(F::blocks(&weight));
             }
         }
         if ticks > self.counters_ticks {

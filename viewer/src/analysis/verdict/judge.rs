@@ -108,6 +108,9 @@ pub fn judge(series: &Series, context: &Context) -> Verdict {
                 facts,
             };
         }
+        if line.clear {
+            obstacle = Some(Obstacle::Crooked);
+        }
         facts.line = facts.line.or(Some(line));
     }
     facts.hidden_bytes = hidden(series, context);
@@ -132,6 +135,8 @@ enum Obstacle {
     Slows,
     /// Older blocks went all together; these may yet.
     Wave,
+    /// What it holds rises, in a line too crooked to go on for certain.
+    Crooked,
     /// Frees were lost: so many blocks may be gone.
     Lost,
 }
@@ -234,6 +239,9 @@ fn quiet(series: &Series, context: &Context, facts: Facts, obstacle: Option<Obst
     if births <= FEW && survivors >= births / 2.0 && together {
         return verdict(Class::OneShot, "a few blocks that came together and stayed; none came since");
     }
+    if obstacle == Some(Obstacle::Crooked) {
+        return None;
+    }
     let level = mean(&series.live[BINS * 3 / 4..]);
     let old: f64 = series.survivors[BINS / 8..BINS - OLD].iter().sum();
     let hazard = Exposure::of(series, 0, BINS, 1).hazard();
@@ -285,6 +293,7 @@ fn too_little(series: &Series, facts: Facts, obstacle: Option<Obstacle>) -> Verd
         Some(Obstacle::Wave) => {
             ("it grows, but older blocks went all together after a while: these may too", 2.0 * length)
         }
+        Some(Obstacle::Crooked) => ("what it holds rises to the end, though its blocks come and go", length),
         Some(Obstacle::Lost) => ("it seems to grow, but frees were lost: its blocks may be gone", length),
         Some(Obstacle::Noise) => ("what growth there is lies within the site's own ups and downs", length),
         Some(Obstacle::Few) => ("it grows, by too few blocks to be sure", length * (24.0 / births - 1.0).max(0.5)),
@@ -294,7 +303,8 @@ fn too_little(series: &Series, facts: Facts, obstacle: Option<Obstacle>) -> Verd
         Some(Obstacle::NoGain) | None => ("its blocks live too long to see whether they go", length),
     };
     let grown = facts.growth.map_or(0.0, |growth| growth.rate.high);
-    let hidden = (facts.hidden_bytes / (length / 2.0).max(f64::MIN_POSITIVE)).max(grown);
+    let risen = facts.line.filter(|line| line.clear).map_or(0.0, |line| line.rate.high);
+    let hidden = (facts.hidden_bytes / (length / 2.0).max(f64::MIN_POSITIVE)).max(grown).max(risen);
     Verdict {
         class: Class::TooLittleEvidence,
         rate: None,

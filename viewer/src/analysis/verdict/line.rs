@@ -36,7 +36,9 @@ pub struct Line {
     pub log_chance: f64,
     /// The second half's rise over the first's.
     pub ratio: f64,
-    /// Whether the load is the same throughout and the line as straight as that of a leak.
+    /// Whether it goes on to the end, with a load that is the same throughout, and is far above what lies around the line.
+    pub clear: bool,
+    /// Whether it is as straight as that of a leak, too.
     pub straight: bool,
 }
 
@@ -82,6 +84,7 @@ impl Line {
         let reach = student.inverse_cdf(0.975) * error;
         let rate = Rate { value: slope, low: (slope - reach).max(0.0), high: slope + reach };
         let (ratio, straight) = straight(series, from, noise * (12.0 / effective_bins).sqrt());
+        let clear = rise >= CLEAR * noise && blocks_go(series) && same_load(series, from) && goes_on(live, rise, noise);
         Some(Line {
             from,
             rate: rate.times(1.0 / series.bin_seconds),
@@ -90,11 +93,8 @@ impl Line {
             effective_bins,
             log_chance: chance.max(f64::MIN_POSITIVE).ln(),
             ratio,
-            straight: straight
-                && rise >= CLEAR * noise
-                && blocks_go(series)
-                && same_load(series, from)
-                && goes_on(live, rise, noise),
+            clear,
+            straight: clear && straight,
         })
     }
 }
@@ -107,8 +107,12 @@ fn blocks_go(series: &Series) -> bool {
 /// Whether no more blocks come in the second half than in the first.
 fn same_load(series: &Series, from: usize) -> bool {
     let middle = from + (BINS - from) / 2;
-    let (early, late) = (mean(&series.births[from..middle]), mean(&series.births[middle..]));
-    late <= SAME_LOAD * early
+    let sum = |numbers: &[f64]| numbers.iter().sum::<f64>();
+    let (early, late) = (mean(&series.allocations[from..middle]), mean(&series.allocations[middle..]));
+    // Blocks that come at random differ between the halves by this share.
+    let counts = [sum(&series.births[from..middle]), sum(&series.births[middle..])];
+    let error = counts.iter().map(|count| 1.0 / count.max(1.0)).sum::<f64>().sqrt();
+    late <= (SAME_LOAD + error) * early
 }
 
 /// What the second half adds over what the first does, and whether it is as much. `error` is that of a rise.

@@ -18,6 +18,8 @@ pub struct Series {
     pub births: PerBin,
     /// Of these, freed in the same bin.
     pub brief: PerBin,
+    /// Blocks that the births stand for.
+    pub allocations: PerBin,
     /// Blocks by bin of birth that live at the end.
     pub survivors: PerBin,
     /// Bytes of these.
@@ -38,6 +40,7 @@ impl Series {
             low: none,
             births: none,
             brief: none,
+            allocations: none,
             survivors: none,
             survivor_bytes: none,
             deaths: vec![none; BINS],
@@ -55,6 +58,7 @@ impl Series {
                 series.low[at] += bin.low_bytes as f64;
                 series.births[at] += bin.births as f64;
                 series.brief[at] += bin.brief as f64;
+                series.allocations[at] += bin.allocations;
                 series.survivors[at] += alive.blocks as f64;
                 series.survivor_bytes[at] += alive.bytes as f64;
             }

@@ -72,6 +72,7 @@ pub(super) fn series(lives: &[Life], seconds: f64) -> Series {
     for life in lives.iter().filter(|life| life.born < seconds) {
         let born = bin(life.born);
         series.births[born] += 1.0;
+        series.allocations[born] += 1.0;
         changes.push((life.born, life.bytes));
         if life.dies >= seconds {
             series.survivors[born] += 1.0;
