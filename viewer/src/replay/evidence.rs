@@ -237,3 +237,28 @@ impl<F: Figure> Ledger<'_, F> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bin_ends_where_the_next_begins() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = crate::testing::CaptureBuilder::exact().end(2_000).save(folder.path(), "test.plim");
+        let capture = crate::capture::open(path, &Default::default()).expect("it is a capture");
+        let start = capture.profile.header.start.ticks;
+        for span in [1, 64, 65, 100, 4_097, 1 << 40, u64::MAX >> 1] {
+            let grid = Grid::new(&capture.profile, 0, start + span);
+            assert_eq!((grid.bin(0), grid.bin(start)), (0, 0), "span {span}");
+            for bin in 0..BINS as u32 - 1 {
+                let end = grid.end_of(bin);
+                let is_in_span = end <= start + span;
+                assert!(!is_in_span || (grid.bin(end - 1), grid.bin(end)) == (bin, bin + 1), "bin {bin} of {span}");
+            }
+            assert!(grid.bin(start + span) < BINS as u32, "span {span}");
+            assert_eq!(grid.bin(start + span + 1), BINS as u32, "span {span}");
+            assert_eq!(grid.end_of(BINS as u32), u64::MAX);
+        }
+    }
+}

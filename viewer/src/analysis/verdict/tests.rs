@@ -6,6 +6,8 @@ use crate::capture::{self, LoadOptions};
 use crate::replay::ReplayOptions;
 use crate::testing::{CaptureBuilder, alloc, free};
 
+use super::judge::judge;
+use super::simulated::{Life, context, series};
 use super::{Class, Verdict, verdicts};
 
 /// The verdict on each site of a capture that ends at 101,000, in the order of their first allocations.
@@ -62,4 +64,19 @@ fn lost_frees_accuse_nobody() {
     assert_eq!(class(loss(80, 100_000)), Class::TooLittleEvidence);
     assert_eq!(class(loss(10, 100_000)), Class::Leak);
     assert_eq!(class(loss(80, 11_000)), Class::Leak);
+}
+
+#[test]
+fn a_level_that_rises_in_a_bend_is_called_neither_leak_nor_healthy() {
+    // A log that is moved 400 times: its size grows with the power 0.7 of time, so that the second half adds
+    // 1 − 0.5^0.7 = 0.38 of it and the first 0.62.
+    let moves = (0..400u32).map(|at| {
+        let born = f64::from(at) * 0.25;
+        let dies = if at == 399 { f64::INFINITY } else { born + 0.25 };
+        Life { born, dies, bytes: 100.0 * f64::from(at + 1).powf(0.7) }
+    });
+    let verdict = judge(&series(&moves.collect::<Vec<_>>(), 100.0), &context(1, 1.0));
+    assert_eq!(verdict.class, Class::TooLittleEvidence, "{}", verdict.reason);
+    // It has reached 100 × 400^0.7 = 6,628 bytes, 66 a second.
+    assert!(verdict.hidden_rate.is_some_and(|rate| rate > 60.0), "{:?}", verdict.hidden_rate);
 }
