@@ -9,6 +9,7 @@ mod ids;
 mod measure;
 mod modules;
 mod profile;
+mod spread;
 mod stacks;
 mod tally;
 #[cfg(test)]
@@ -23,5 +24,6 @@ pub use profile::{
     BlockGap, EndKind, EndState, Footprint, MissingTime, PhaseChange, Profile, SegmentInfo, ThreadInfo, Unread,
     Unwinding,
 };
+pub use spread::{SizeClass, Spread};
 pub use stacks::{Frame, FrameIter, StackTable};
 pub use tally::{LossBound, Tally, Weight};

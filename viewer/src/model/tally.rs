@@ -5,6 +5,7 @@ use std::ops::{AddAssign, SubAssign};
 
 use super::gamma;
 use super::measure::Measure;
+use super::spread::Spread;
 
 /// What one recorded block of a given size and sampling interval stands for.
 ///
@@ -13,6 +14,7 @@ use super::measure::Measure;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Weight {
     size_bytes: u64,
+    interval_bytes: u64,
     /// Expected blocks like this one that were missed: (1 − p) / p. 0 in exact mode.
     missed: f64,
     /// Variance of that number: (1 − p) / p².
@@ -55,6 +57,8 @@ pub struct Tally {
     smallest: u64,
     /// Mean bytes between samples; 1 in exact mode, 0 in an empty tally that was not told.
     interval_bytes: u64,
+    /// Samples that stand for others, by their size.
+    spread: Spread,
     /// Set where losses make live figures unsure.
     pub loss: Option<LossBound>,
 }
@@ -64,13 +68,13 @@ impl Weight {
     /// 1 or 0 stands for exact mode, where nothing is missed.
     pub fn new(size_bytes: u64, interval_bytes: u64) -> Weight {
         if interval_bytes <= 1 {
-            return Weight { size_bytes, missed: 0.0, variance: 0.0 };
+            return Weight { size_bytes, interval_bytes, missed: 0.0, variance: 0.0 };
         }
         // A block of size 0 can never be chosen; a capture that claims so is read as one byte.
         let ratio = size_bytes.max(1) as f64 / interval_bytes as f64;
         // (1 − p) / p = e^−r / (1 − e^−r) = 1 / (e^r − 1), exact for small r through exp_m1.
         let missed = 1.0 / ratio.exp_m1();
-        Weight { size_bytes, missed, variance: missed * (missed + 1.0) }
+        Weight { size_bytes, interval_bytes, missed, variance: missed * (missed + 1.0) }
     }
 
     /// Blocks that the block stands for: itself, and those like it that were missed.
@@ -103,6 +107,7 @@ impl Tally {
         self.bytes = self.bytes.saturating_add(weight.size_bytes);
         if weight.missed > 0.0 {
             self.add_missed(weight, 1.0);
+            self.spread.add(weight.size_bytes, weight.interval_bytes);
             let size = weight.size_bytes as f64;
             self.widest_block = widest(self.widest_block, (weight.missed, weight.variance));
             self.widest_byte = widest(self.widest_byte, (size * weight.missed, size * size * weight.variance));
@@ -117,6 +122,7 @@ impl Tally {
         self.bytes = self.bytes.saturating_sub(weight.size_bytes);
         if weight.missed > 0.0 {
             self.add_missed(weight, -1.0);
+            self.spread.remove(weight.size_bytes, weight.interval_bytes);
         }
         self.settle();
     }
@@ -186,6 +192,16 @@ impl Tally {
             Some(loss) => widen(measure, loss.unsure_blocks, loss.lost_frees, loss.lost_allocations),
             None => measure,
         }
+    }
+
+    /// Samples that stand for others, by their size in intervals.
+    pub fn spread(&self) -> &Spread {
+        &self.spread
+    }
+
+    /// Mean bytes between samples; 1 in exact mode.
+    pub fn interval_bytes(&self) -> u64 {
+        self.interval_bytes
     }
 
     /// Whether nothing was recorded.
@@ -262,6 +278,7 @@ impl AddAssign for Tally {
         self.widest_byte = widest(self.widest_byte, other.widest_byte);
         self.smallest = smallest(self.smallest, other.smallest);
         self.interval_bytes = self.interval_bytes.max(other.interval_bytes);
+        self.spread.add_all(&other.spread);
         self.loss = match (self.loss, other.loss) {
             (Some(one), Some(other)) => Some(one.merged(other)),
             (one, other) => one.or(other),
@@ -278,6 +295,7 @@ impl SubAssign for Tally {
         self.missed_bytes -= other.missed_bytes;
         self.block_variance -= other.block_variance;
         self.byte_variance -= other.byte_variance;
+        self.spread.remove_all(&other.spread);
         self.settle();
     }
 }

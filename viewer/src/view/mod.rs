@@ -4,6 +4,7 @@ mod at;
 mod crate_name;
 mod filter;
 mod group;
+mod pair;
 mod trim;
 
 pub use at::{Asked, At, AtError};
@@ -11,4 +12,5 @@ pub use crate_name::{crate_of, is_library};
 pub use filter::Filter;
 pub use group::{Group, GroupBy, Grouping, ViewOptions};
 pub(crate) use group::{crate_name, shown_frames};
+pub use pair::{Pair, pair_captures, pair_moments};
 pub use trim::trim;
