@@ -51,6 +51,10 @@ fn every_command_fits_its_schema() {
             }
         }
         check("rss", &parse(&plimsoll(&["rss", &capture, "--json"])));
+        for of in ["live", "peak", "total"] {
+            check("diff", &parse(&plimsoll(&["diff", &capture, &capture, "--json", "--all", "--of", of])));
+        }
+        check("diff", &parse(&plimsoll(&["diff", &capture, "--from", "1us", "--json", "--all"])));
         for line in plimsoll(&["dump", &capture, "--json", "--full"]).stdout.lines() {
             check("dump", &serde_json::from_str(line).expect("each line is JSON"));
         }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use regex::Regex;
 
+use super::diff::DiffArgs;
 use super::rss::RssArgs;
 use crate::analysis::By;
 use crate::present::Of;
@@ -32,6 +33,7 @@ pub(super) enum Command {
     Leaks(LeaksArgs),
     Histogram(HistogramArgs),
     Flamegraph(FlamegraphArgs),
+    Diff(DiffArgs),
     Rss(RssArgs),
     Run(RunArgs),
     Dump(DumpArgs),

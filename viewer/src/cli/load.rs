@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::capture::{Capture, Events, LoadOptions, Progress, open};
+use crate::model::Profile;
 use crate::replay::{Heap, ReplayOptions};
 use crate::view::Asked;
 
@@ -32,12 +33,28 @@ impl Loaded {
     /// Opens a capture for what is asked. Of a moment or a range it reads what is needed, and no more where the capture
     /// says what that is.
     pub(super) fn open_for(path: &Path, asked: &Asked) -> Result<Loaded, CliError> {
+        Loaded::open_part(path, asked.is_of_all(), |profile| Ok(asked.resolve(profile)?))
+    }
+
+    /// Opens a capture for a part of it that depends on what it holds. Reads as [`Loaded::open_for`] does.
+    pub(super) fn open_with(
+        path: &Path,
+        options: impl Fn(&Profile) -> Result<ReplayOptions, CliError>,
+    ) -> Result<Loaded, CliError> {
+        Loaded::open_part(path, false, options)
+    }
+
+    fn open_part(
+        path: &Path,
+        is_all: bool,
+        options: impl Fn(&Profile) -> Result<ReplayOptions, CliError>,
+    ) -> Result<Loaded, CliError> {
         let bar = ProgressBar::hidden();
         if let Ok(style) = ProgressStyle::with_template("{msg} {bar:40} {percent} %") {
             bar.set_style(style);
         }
         bar.set_message("reading");
-        let loaded = load(path, asked, &bar);
+        let loaded = load(path, is_all, options, &bar);
         if loaded.is_err() {
             bar.finish_and_clear();
         }
@@ -54,14 +71,18 @@ impl Loaded {
     }
 }
 
-fn load(path: &Path, asked: &Asked, bar: &ProgressBar) -> Result<(Capture, ReplayOptions), CliError> {
+fn load(
+    path: &Path,
+    is_all: bool,
+    options: impl Fn(&Profile) -> Result<ReplayOptions, CliError>,
+    bar: &ProgressBar,
+) -> Result<(Capture, ReplayOptions), CliError> {
     let progress: Progress = Arc::new(moving(bar));
     let open = |events| open(path, &LoadOptions { progress: Some(progress.clone()), events });
     // How long the capture is, and which moments it names, is known without its events.
-    let events = if asked.is_of_all() { Events::All } else { Events::None };
-    let capture = open(events)?;
-    let options = asked.resolve(&capture.profile)?;
-    if asked.is_of_all() {
+    let capture = open(if is_all { Events::All } else { Events::None })?;
+    let options = options(&capture.profile)?;
+    if is_all {
         return Ok((capture, options));
     }
     let events = options.events(&capture.profile);

@@ -1,6 +1,7 @@
 //! The command line of `plimsoll`. Each command has a file; this one parses, runs and turns errors into exit codes.
 
 mod args;
+mod diff;
 mod dump;
 mod error;
 mod flamegraph;
@@ -53,6 +54,7 @@ fn dispatch(command: Command) -> Result<u8, CliError> {
         Command::Leaks(args) => sites::leaks(&args),
         Command::Histogram(args) => histogram::histogram(&args),
         Command::Flamegraph(args) => flamegraph::flamegraph(&args),
+        Command::Diff(args) => diff::diff(&args),
         Command::Rss(args) => rss::rss(&args),
         Command::Dump(args) => dump::dump(&args),
         Command::Run(args) => run::run(&args),

@@ -184,7 +184,7 @@ impl FlameGraph {
 }
 
 /// A name that cannot be taken for two frames, nor its end for a number.
-fn folded_name(name: &str) -> String {
+pub(super) fn folded_name(name: &str) -> String {
     let name = safe(name).replace(';', ",");
     match name.rsplit_once(' ') {
         Some((before, last)) if last.starts_with(|first: char| first.is_ascii_digit()) => {

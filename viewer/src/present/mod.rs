@@ -1,6 +1,8 @@
 //! Shows answers to people and programs: text screens, JSON, flame graphs. Nothing here computes a figure.
 
 mod advice;
+mod diff;
+mod diff_flamegraph;
 mod explain;
 mod flamegraph;
 mod histogram;
@@ -17,6 +19,8 @@ mod style;
 pub mod units;
 mod verdict;
 
+pub use diff::{Comparison, DiffOf, diff_markdown, diff_text};
+pub use diff_flamegraph::DiffFlameGraph;
 pub use explain::explain_text;
 pub use flamegraph::{FlameGraph, Of};
 pub use histogram::histogram_text;

@@ -1,5 +1,6 @@
 //! Numbers with their units, as people read them. Estimates never come without their error.
 
+use crate::analysis::Difference;
 use crate::model::Measure;
 
 const KIB: f64 = 1024.0;
@@ -98,6 +99,49 @@ pub fn measured_bytes(measure: Measure) -> String {
     // A small error would read 0.00 in the unit of a large value.
     let readable = unit == byte_unit(error) || same_unit.chars().any(|digit| ('1'..='9').contains(&digit));
     if readable { format!("{value} ± {same_unit}") } else { format!("{value} ± {}", bytes(error)) }
+}
+
+/// A difference of bytes with its sign and error: `+12.0 MiB ± 2.10`, `−4.00 KiB`, `0 B`.
+pub fn difference_bytes(difference: &Difference) -> String {
+    format!("{}{}", sign(difference.value), measured_bytes(magnitude(difference)))
+}
+
+/// The same of things: `+1,200 ± 60`.
+pub fn difference_count(difference: &Difference) -> String {
+    format!("{}{}", sign(difference.value), measured_count(magnitude(difference)))
+}
+
+fn sign(value: i64) -> &'static str {
+    match value {
+        0 => "",
+        1.. => "+",
+        _ => "−",
+    }
+}
+
+/// How large a difference is, whichever way; its error is the larger one to either side.
+fn magnitude(difference: &Difference) -> Measure {
+    let value = difference.value.unsigned_abs();
+    let sides = difference.low.zip(difference.high);
+    let error = sides.map(|(low, high)| difference.value.abs_diff(low).max(difference.value.abs_diff(high)));
+    Measure {
+        value,
+        low: value.saturating_sub(error.unwrap_or(0)),
+        high: error.map(|error| value.saturating_add(error)),
+    }
+}
+
+/// How much a number grew by, in percent: `+12.5 %`; empty where it was 0.
+pub fn growth(before: u64, after: u64) -> String {
+    if before == 0 {
+        return String::new();
+    }
+    let percent = (after as f64 / before as f64 - 1.0) * 100.0;
+    match percent.abs() {
+        0.0 => "0 %".to_owned(),
+        0.0..0.05 => format!("{} < 0.1 %", sign(if percent < 0.0 { -1 } else { 1 })),
+        size => format!("{}{size:.1} %", sign(if percent < 0.0 { -1 } else { 1 })),
+    }
 }
 
 /// A number of things with its error: `1,000`, `1,000 ± 60`.

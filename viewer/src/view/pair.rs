@@ -39,8 +39,7 @@ enum Key {
 /// Pairs the groups of two captures by the names of their functions. Those of a capture that differ by lines alone are
 /// one here. The intervals are those of the captures: a site without a sample is not known to be empty.
 pub fn pair_captures(
-    before: &Grouping,
-    after: &Grouping,
+    [before, after]: [&Grouping; 2],
     by: GroupBy,
     intervals: [u64; 2],
     figure: impl Fn(&Group) -> Tally,

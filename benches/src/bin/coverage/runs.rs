@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 
+use plimsoll_benches::turns::site_of;
 use serde::{Deserialize, Serialize};
 
 use super::subject::{self, Blocks, INTERVAL, Layout};
@@ -135,7 +136,7 @@ struct Frame {
 impl Site {
     fn number(&self) -> Option<usize> {
         let names = self.frames.iter().map(|frame| frame.function.as_deref().unwrap_or(""));
-        subject::site_of(names.map(|name| name.rsplit("::").next().unwrap_or(name)))
+        site_of(names.map(|name| name.rsplit("::").next().unwrap_or(name)))
     }
 
     fn figure(&self, figure: Figure) -> Estimate {

@@ -102,6 +102,9 @@ fn threshold<'a>(noises: impl Iterator<Item = &'a Noise>) -> f64 {
 }
 
 impl Difference {
+    /// No difference.
+    pub const NONE: Difference = Difference { value: 0, low: Some(0), high: Some(0) };
+
     /// Of two independent estimates, the interval by the method of variance estimates recovery (Zou and Donner 2008): the
     /// distances of their own limits add up as their squares. Where events were lost, limits are for certain and add up
     /// as they are.

@@ -73,7 +73,7 @@ impl SiteJson {
 }
 
 impl FrameJson {
-    fn new(frame: &Frame) -> FrameJson {
+    pub(super) fn new(frame: &Frame) -> FrameJson {
         let text = |text: &std::sync::Arc<str>| text.to_string();
         FrameJson {
             function: frame.function.as_ref().map(text),
