@@ -168,8 +168,8 @@ mod unusual {
         let retired = hook::reallocating(block, size);
         // SAFETY: the caller's obligations are the inner allocator's.
         let new = unsafe { inner.realloc(block, layout(size, align), new_size) };
-        if let (true, Some(retired)) = (new.is_null(), &retired) {
-            hook::realloc_failed(block, retired);
+        if new.is_null() {
+            hook::realloc_failed(block, retired.as_ref());
         }
         hook::reallocated(new, size, new_size)
     }

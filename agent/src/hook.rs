@@ -16,6 +16,7 @@ use plimsoll_format::{EventKind, LossCause};
 
 use crate::filter;
 use crate::recorder::{self, Retired};
+use crate::scope::{self, Change};
 use crate::slot::{self, Slot};
 use crate::sys::Errno;
 use crate::unwind::Registers;
@@ -99,12 +100,13 @@ fn realloc_due(address: *mut u8, old_size: usize, size: usize) -> *mut u8 {
 /// After a reallocation failed: the old block lives on.
 #[cold]
 #[inline(never)]
-pub(crate) fn realloc_failed(address: *mut u8, retired: &Retired) {
+pub(crate) fn realloc_failed(address: *mut u8, retired: Option<&Retired>) {
     if let Some(slot) = slot::current() {
         enter(slot, |slot| {
-            if let Some(recorder) = recorder::current() {
+            if let Some((recorder, retired)) = recorder::current().zip(retired) {
                 recorder.undo(slot, address as usize, retired);
             }
+            scope::note(slot, address as usize, Change::ReallocFailed);
         });
     }
 }
@@ -121,8 +123,14 @@ fn slow_alloc(slot: &Slot, address: usize, size: usize, kind: EventKind) {
         if let Some(recorder) = recorder::current().filter(|_| !slot.is_agents()) {
             recorder.alloc(slot, address, size, kind, registers);
         }
+        let change = match kind {
+            EventKind::ReallocAlloc => Change::Reallocated { size },
+            _ => Change::Allocated { size },
+        };
+        scope::note(slot, address, change);
     });
     if !entered {
+        scope::note_nested(slot);
         nested(false, |recorder| recorder.losses.alloc(LossCause::Reentered, size as u64));
     }
 }
@@ -136,10 +144,12 @@ fn slow_free(slot: &Slot, address: usize, size: usize) {
         if let Some(recorder) = recorder::current() {
             recorder.free(slot, address, size, EventKind::Free);
         }
+        scope::note(slot, address, Change::Freed);
     };
     // The free of a sample, or of what only looks like one, changes nothing about what is due next.
     let entered = enter_if(slot.sees_every_free(), slot, free);
     if !entered {
+        scope::note_nested(slot);
         let sampled = filter::may_be_sampled(address);
         nested(sampled, |recorder| recorder.losses.free(LossCause::Reentered, size as u64));
     }
@@ -152,6 +162,7 @@ fn retire(address: usize, size: usize) -> Option<Retired> {
     let mut retired = None;
     let entered = enter(slot, |slot| {
         retired = recorder::current().and_then(|recorder| recorder.free(slot, address, size, EventKind::ReallocFree));
+        scope::note(slot, address, Change::ReallocBegins);
     });
     if !entered {
         let sampled = filter::may_be_sampled(address);

@@ -23,7 +23,8 @@
 //! - Totals are counted on every call, in both modes and without a session, and never drop an event.
 //! - A failure of the agent is never one of the program: an error in starting is a value or one line, a disk that is
 //!   full makes a counted gap, and a hook waits for the writer for 100 ms at most.
-//! - Hooks never allocate, print, panic or wait for a lock; no names are looked up in the program.
+//! - Hooks never allocate, print, panic or wait for a lock; no names are looked up in the program. (Tests that count with a
+//!   [`Scope`] do: it is not for production.)
 //! - A process that exits in any orderly way leaves a whole capture; one that is killed, all but the last tick (one
 //!   second).
 //! - What the agent uses of the allocator itself is counted apart ([`Stats::agent_bytes`]).
@@ -44,6 +45,18 @@
 //! | per thread | 1.3 KiB | 1.3 KiB |
 //!
 //! Tables are touched as they fill up; [`Session`]s write their actual size into the capture.
+//!
+//! # Budgets in tests
+//!
+//! [`assert_heap!`] fails a test that allocates more than it may, and names the sites; [`Scope`] counts what threads and
+//! tasks do that are put into it. Tests that run side by side do not see each other.
+//!
+//! ```
+//! # #[global_allocator]
+//! # static ALLOC: plimsoll::Allocator = plimsoll::Allocator::system();
+//! let line = plimsoll::assert_heap!(max_allocations = 1, { "a,b,c".replace(',', " ") });
+//! assert_eq!(line, "a b c");
+//! ```
 //!
 //! # Features
 //!
@@ -76,6 +89,7 @@ mod modules;
 mod recorder;
 mod ring;
 mod sampler;
+mod scope;
 mod session;
 mod slot;
 mod stack_table;
@@ -92,6 +106,7 @@ pub use allocator::Allocator;
 pub use allocator_stats::{AllocatorStats, HeapStats};
 pub use config::{Compression, Unwinder};
 pub use error::Error;
+pub use scope::{Budget, Entered, InScope, OverBudget, Scope, ScopeStats};
 pub use session::{Builder, Session, Summary};
 pub use stats::{SizeClass, Stats, stats, thread_stats};
 pub use tag::{Tag, tag};

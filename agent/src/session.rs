@@ -283,7 +283,7 @@ fn start(config: &Config) -> Result<Session, Error> {
 }
 
 /// Which hook sees this program's allocations: makes one and looks how often it was counted.
-fn installed_hook() -> Result<Hook, Error> {
+pub(crate) fn installed_hook() -> Result<Hook, Error> {
     let counted = || crate::thread_stats().allocations;
     // The first event of a thread gives it a slot, from which the second can be told.
     let make = || drop(std::hint::black_box(Box::new(1u8)));

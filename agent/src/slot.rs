@@ -54,6 +54,8 @@ pub(crate) struct Slot {
     is_agent: AtomicBool,
     /// Set while the slow path runs; a nested entry passes straight through.
     pub(crate) busy: AtomicBool,
+    /// The thread is in a scope: every event takes the slow path.
+    in_scope: AtomicBool,
     /// Id of the thread in captures, never reused.
     pub(crate) thread: AtomicU32,
     /// Id of the thread in the system.
@@ -170,6 +172,23 @@ impl Slot {
         self.watched.fetch_or(ALWAYS, Ordering::AcqRel);
     }
 
+    /// The thread is in a scope from now on. By the slot's own thread.
+    pub(crate) fn enter_scope(&self) {
+        self.in_scope.store(true, Ordering::Relaxed);
+        self.stop();
+    }
+
+    /// The thread is in no scope any more: its next slow path sets the stops as they were.
+    pub(crate) fn leave_scopes(&self) {
+        self.in_scope.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether the thread is in a scope.
+    #[inline(always)]
+    pub(crate) fn is_in_scope(&self) -> bool {
+        self.in_scope.load(Ordering::Relaxed)
+    }
+
     /// Whether the next event of either kind takes the slow path.
     fn is_stopped(&self) -> bool {
         self.bytes.is_due() && self.freed_bytes.is_due() && self.watched.load(Ordering::Acquire) < 0
@@ -186,6 +205,7 @@ impl Slot {
         let session = recorder.map_or(0, |recorder| recorder.session);
         self.joined.store(session, Ordering::Relaxed);
         let (stop, freed, watched) = match recorder.map(|recorder| recorder.mode) {
+            _ if self.is_in_scope() => (ALWAYS, ALWAYS, ALWAYS),
             None => (self.left_to_publish(), self.freed_left_to_publish(), ALWAYS),
             Some(Mode::Exact) => (ALWAYS, ALWAYS, ALWAYS),
             // Not armed yet: the next allocation is to arm the sampler.
@@ -319,6 +339,7 @@ impl Slot {
             base.store(count, Ordering::Relaxed);
         }
         self.busy.store(false, Ordering::Relaxed);
+        self.in_scope.store(false, Ordering::Relaxed);
         self.os_thread.store(crate::sys::thread_id(), Ordering::Relaxed);
         self.tag.store(0, Ordering::Relaxed);
         self.session.store(0, Ordering::Relaxed);
@@ -445,6 +466,8 @@ pub(crate) fn forget_other_threads() {
     IN_USE.store(u32::from(own.is_some()), Ordering::Relaxed);
     if let Some(own) = own {
         own.os_thread.store(crate::sys::thread_id(), Ordering::Relaxed);
+        // Another thread may have held a scope's lock.
+        own.leave_scopes();
     }
 }
 

@@ -94,7 +94,7 @@ fn mapped_bytes(path: &Path, compress: &str) -> u64 {
             Record::Tick(tick) => Some(tick.agent.mapped_bytes),
             _ => None,
         });
-        let mapped = ticks.last().expect("a tick");
+        let mapped = ticks.max().expect("a tick");
         std::fs::remove_file(path).expect("there");
         mapped
     };

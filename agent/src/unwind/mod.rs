@@ -45,6 +45,20 @@ const LEAST_ROOM: usize = 12 << 10;
 const SAMPLED_CONTEXTS: usize = 4;
 const EXACT_CONTEXTS: usize = 32;
 
+/// The calling thread's stack by the portable unwinder, innermost first, as far as there is room; empty where there is too
+/// little stack left to walk. For scopes, which have no contexts.
+pub(crate) fn portable_stack(stack: Range<usize>, buffer: &mut [u64]) -> &[u64] {
+    let here = Registers::here().stack_pointer;
+    if stack.contains(&here) && here - stack.start < LEAST_ROOM {
+        return &[];
+    }
+    let _errno = crate::sys::Errno::save();
+    let mut frames = Frames::new(buffer);
+    portable::walk(&mut frames);
+    let len = frames.len;
+    buffer.get(..len).unwrap_or_default()
+}
+
 /// How a walk ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
