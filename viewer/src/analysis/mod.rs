@@ -1,6 +1,7 @@
 //! Answers to questions about a capture: pure functions of the [`Profile`](crate::model::Profile) and the
 //! [`Heap`](crate::replay::Heap). Every surface reads the same ones.
 
+mod check;
 mod histogram;
 mod leaks;
 mod rss;
@@ -10,6 +11,7 @@ mod tests;
 mod timeline;
 pub mod verdict;
 
+pub use check::{Check, Doubt, Evidence, Figure, Found, Gate, Limits, Status, Whole, check};
 pub use histogram::{Bucket, By, histogram};
 pub use leaks::{Leak, leaks};
 pub use rss::{Basis, Cause, Part, RssSplit, rss};

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use regex::Regex;
 
+use super::check::CheckArgs;
 use super::rss::RssArgs;
 use crate::analysis::By;
 use crate::present::Of;
@@ -33,6 +34,7 @@ pub(super) enum Command {
     Histogram(HistogramArgs),
     Flamegraph(FlamegraphArgs),
     Rss(RssArgs),
+    Check(CheckArgs),
     Run(RunArgs),
     Dump(DumpArgs),
     Pack(PackArgs),

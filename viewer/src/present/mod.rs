@@ -1,6 +1,9 @@
 //! Shows answers to people and programs: text screens, JSON, flame graphs. Nothing here computes a figure.
 
 mod advice;
+mod check;
+mod check_markdown;
+mod check_words;
 mod explain;
 mod flamegraph;
 mod histogram;
@@ -17,6 +20,9 @@ mod style;
 pub mod units;
 mod verdict;
 
+pub use check::check_text;
+pub use check_markdown::check_markdown;
+pub use check_words::{Checked, headline, sentence};
 pub use explain::explain_text;
 pub use flamegraph::{FlameGraph, Of};
 pub use histogram::histogram_text;
