@@ -147,7 +147,9 @@ fn hostile_names_never_reach_the_terminal() {
     let capture = capture.to_str().unwrap();
     let picture = folder.path().join("x.svg");
     let picture = picture.to_str().unwrap();
-    let runs: [&[&str]; 10] = [
+    let runs: [&[&str]; 12] = [
+        &["check", capture, "--no-leak", "--max-peak", "1"],
+        &["check", capture, "--no-leak", "--baseline", capture, "--max-regression", "1%", "--markdown"],
         &["report", capture],
         &["report", capture, "--by", "thread"],
         &["leaks", capture],

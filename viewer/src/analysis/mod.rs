@@ -1,6 +1,7 @@
 //! Answers to questions about a capture: pure functions of the [`Profile`](crate::model::Profile) and the
 //! [`Heap`](crate::replay::Heap). Every surface reads the same ones.
 
+mod check;
 mod diff;
 mod histogram;
 mod leaks;
@@ -11,6 +12,7 @@ mod tests;
 mod timeline;
 pub mod verdict;
 
+pub use check::{Check, Doubt, Evidence, Figure, Found, Gate, Limits, Status, Whole, check};
 pub use diff::{Change, Changes, Difference, FALSE_ALARMS, changes};
 pub use histogram::{Bucket, By, histogram};
 pub use leaks::{Leak, leaks};

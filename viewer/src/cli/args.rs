@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use regex::Regex;
 
+use super::check::CheckArgs;
 use super::diff::DiffArgs;
 use super::rss::RssArgs;
 use crate::analysis::By;
@@ -35,6 +36,7 @@ pub(super) enum Command {
     Flamegraph(FlamegraphArgs),
     Diff(DiffArgs),
     Rss(RssArgs),
+    Check(CheckArgs),
     Run(RunArgs),
     Dump(DumpArgs),
     Pack(PackArgs),

@@ -1,6 +1,7 @@
 //! The command line of `plimsoll`. Each command has a file; this one parses, runs and turns errors into exit codes.
 
 mod args;
+mod check;
 mod diff;
 mod dump;
 mod error;
@@ -57,6 +58,7 @@ fn dispatch(command: Command) -> Result<u8, CliError> {
         Command::Diff(args) => diff::diff(&args),
         Command::Rss(args) => rss::rss(&args),
         Command::Dump(args) => dump::dump(&args),
+        Command::Check(args) => check::check(&args),
         Command::Run(args) => run::run(&args),
         Command::Pack(args) => pack::pack(&args),
         Command::Completions(args) => generate::completions(&args),

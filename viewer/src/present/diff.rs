@@ -6,6 +6,7 @@ use crate::analysis::{Change, Changes, Difference, FALSE_ALARMS};
 use crate::model::{Measure, Profile, Tally};
 use crate::view::{Group, GroupBy};
 
+use super::markdown::plain;
 use super::report::title;
 use super::safe::safe;
 use super::screen::{Screen, View, period};
@@ -281,7 +282,7 @@ pub fn diff_markdown(comparison: &Comparison<'_>) -> String {
     let mut totals = markdown_table();
     totals.set_header(["", "before", "after", "change"]);
     comparison.totals().into_iter().for_each(|row| _ = totals.add_row(row));
-    let program = markdown(&comparison.after.profile.header.program);
+    let program = plain(&comparison.after.profile.header.program);
     let mut text =
         format!("### Heap of {program}: change of {}\n\n{totals}\n\n{}\n", comparison.what(), comparison.result());
     text.extend(comparison.doubt().map(|doubt| format!("({doubt})\n")));
@@ -290,8 +291,8 @@ pub fn diff_markdown(comparison: &Comparison<'_>) -> String {
         table.set_header(comparison.header());
         for (at, change) in comparison.shown().iter().enumerate() {
             let [difference, before, after] = comparison.row(change);
-            let place = change.pair.frames.first().and_then(place).map(|place| format!(" {}", markdown(&place)));
-            let name = format!("{}{}", markdown(&change.pair.name), place.unwrap_or_default());
+            let place = change.pair.frames.first().and_then(place).map(|place| format!(" {}", plain(&place)));
+            let name = format!("{}{}", plain(&change.pair.name), place.unwrap_or_default());
             table.add_row([(at + 1).to_string(), difference, before, after, name]);
         }
         text.push_str(&format!("\n{table}\n"));
@@ -301,7 +302,7 @@ pub fn diff_markdown(comparison: &Comparison<'_>) -> String {
         text.push_str(&format!("\n{} more.\n", told - shown));
     }
     let warnings = comparison.warnings();
-    text.extend(warnings.iter().map(|text| format!("\n> {}\n", markdown(text))));
+    text.extend(warnings.iter().map(|text| format!("\n> {}\n", plain(text))));
     text
 }
 
@@ -309,10 +310,4 @@ fn markdown_table() -> Table {
     let mut table = Table::new();
     table.load_style(presets::ASCII_MARKDOWN);
     table
-}
-
-/// A name as code, which Markdown leaves as it is: no mark in it can end the cell or the code.
-fn markdown(text: &str) -> String {
-    let text = safe(text).replace('`', "'").replace('|', "\\|");
-    format!("`{text}`")
 }

@@ -1,6 +1,9 @@
 //! Shows answers to people and programs: text screens, JSON, flame graphs. Nothing here computes a figure.
 
 mod advice;
+mod check;
+mod check_markdown;
+mod check_words;
 mod diff;
 mod diff_flamegraph;
 mod explain;
@@ -8,6 +11,7 @@ mod flamegraph;
 mod histogram;
 pub mod json;
 mod leaks;
+mod markdown;
 mod memory;
 mod report;
 mod rss;
@@ -19,6 +23,9 @@ mod style;
 pub mod units;
 mod verdict;
 
+pub use check::check_text;
+pub use check_markdown::check_markdown;
+pub use check_words::{Checked, headline, sentence};
 pub use diff::{Comparison, DiffOf, diff_markdown, diff_text};
 pub use diff_flamegraph::DiffFlameGraph;
 pub use explain::explain_text;

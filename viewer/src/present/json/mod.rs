@@ -1,6 +1,7 @@
 //! The JSON of each command: one object with the capture, the process totals, the peak, what was lost, and the
 //! command's own list. `viewer/docs/json` holds a schema of each.
 
+mod check;
 mod diff;
 mod parts;
 mod rss;
@@ -16,6 +17,7 @@ use super::safe::SafeJson;
 use super::screen::View;
 use crate::view::Group;
 
+pub use check::{CheckItemJson, CheckJson, FoundJson};
 pub use diff::{ChangeJson, DiffJson, DifferenceJson};
 pub use parts::{AtJson, CaptureJson, CgroupJson, LostJson, MeasureJson, MemoryJson, PeakJson, RangeJson, TotalsJson};
 pub use rss::RssJson;
