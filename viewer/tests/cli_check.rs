@@ -324,6 +324,11 @@ fn figures_are_compared_with_a_baseline() {
     assert_eq!(json["checks"][1]["found"]["low"], Value::Null);
     let text = check(&this, &["--baseline", &base, "--max-regression", "1%"]).stdout;
     assert!(text.contains(&format!("plimsoll diff {base} {this} shows where")), "{text}");
+    // 168,435 is 12.29 % more than 150,000 to the byte, which floating point must not take for more.
+    let base_12 = Make { spike: 150_000, name: "base_12.plim", ..HEALTHY }.save(folder.path(), Mode::Exact);
+    let this_12 = Make { spike: 168_435, name: "this_12.plim", ..HEALTHY }.save(folder.path(), Mode::Exact);
+    assert_eq!(check(&this_12, &["--baseline", &base_12, "--max-regression", "12.29%"]).code, 0);
+    assert_eq!(check(&this_12, &["--baseline", &base_12, "--max-regression", "12.28%"]).code, 1);
     // Less is never a regression.
     let (code, checks, _) = statuses(&base, &["--baseline", &this, "--max-regression", "0%"]);
     assert!(code == 0 && checks.iter().all(|check| check.0 == "passed"), "{checks:?}");
