@@ -238,9 +238,11 @@ fn leaks_fail_with_their_rate() {
     assert_eq!(one(&leaky, &["--max-growth-rate", "4000/s"]), is(0, "passed"));
     assert_eq!(one(&leaky, &["--max-growth-rate", "2000/s"]), is(1, "unknown"));
     assert_eq!(one(&leaky, &["--max-growth-rate", "1000/s"]), is(1, "failed"));
-    // 60 kB a minute are 1,000 bytes a second.
-    assert_eq!(one(&leaky, &["--max-growth-rate", "60kB/min"]), is(1, "failed"));
-    assert_eq!(one(&leaky, &["--max-growth-rate", "14.4MB/h"]), is(0, "passed"));
+    // The same two by the minute, the hour and the day.
+    for (holds, breaks) in [("240kB/min", "60kB/min"), ("14.4MB/h", "3.6MB/h"), ("345.6MB/d", "86.4MB/d")] {
+        assert_eq!(one(&leaky, &["--max-growth-rate", holds]), is(0, "passed"), "{holds}");
+        assert_eq!(one(&leaky, &["--max-growth-rate", breaks]), is(1, "failed"), "{breaks}");
+    }
     let text = check(&leaky, &["--no-leak"]).stdout;
     assert!(text.contains("service::cache") && text.contains("/s ±"), "{text}");
     let lossy = Make { lossy: true, name: "lossy.plim", ..HEALTHY }.save(folder.path(), Mode::Exact);
@@ -322,6 +324,11 @@ fn figures_are_compared_with_a_baseline() {
     assert_eq!(json["checks"][1]["found"]["low"], Value::Null);
     let text = check(&this, &["--baseline", &base, "--max-regression", "1%"]).stdout;
     assert!(text.contains(&format!("plimsoll diff {base} {this} shows where")), "{text}");
+    // 168,435 is 12.29 % more than 150,000 to the byte, which floating point must not take for more.
+    let base_12 = Make { spike: 150_000, name: "base_12.plim", ..HEALTHY }.save(folder.path(), Mode::Exact);
+    let this_12 = Make { spike: 168_435, name: "this_12.plim", ..HEALTHY }.save(folder.path(), Mode::Exact);
+    assert_eq!(check(&this_12, &["--baseline", &base_12, "--max-regression", "12.29%"]).code, 0);
+    assert_eq!(check(&this_12, &["--baseline", &base_12, "--max-regression", "12.28%"]).code, 1);
     // Less is never a regression.
     let (code, checks, _) = statuses(&base, &["--baseline", &this, "--max-regression", "0%"]);
     assert!(code == 0 && checks.iter().all(|check| check.0 == "passed"), "{checks:?}");
@@ -340,6 +347,12 @@ fn a_baseline_with_bounds_makes_bounds() {
     let (code, checks, _) = statuses(&wide, &["--baseline", &this, "--max-regression", "9%"]);
     assert_eq!((code, checks[2].0.as_str()), (1, "unknown"));
     assert_eq!(statuses(&wide, &["--baseline", &this, "--max-regression", "10%"]).1[2].0, "passed");
+    // Against itself it is between −9.1 and +10 %: the two runs need not have been at the same end.
+    let (_, checks, json) = statuses(&wide, &["--baseline", &wide, "--max-regression", "9%"]);
+    assert_eq!(checks[2].0, "unknown", "{checks:?}");
+    let found = &json["checks"][2]["found"];
+    let ends = [found["low"].as_f64().unwrap() + 100.0 / 11.0, found["high"].as_f64().unwrap() - 10.0];
+    assert!(ends.iter().all(|end| end.abs() < 1e-9), "{found}");
     let cut = Make { ends: false, name: "cut.plim", program: "other", ..HEALTHY }.save(folder.path(), Mode::Exact);
     let (code, checks, json) = statuses(&this, &["--baseline", &cut, "--max-regression", "1%"]);
     // Nothing bounds what the baseline may have come to, so nothing is known to be more.
