@@ -31,7 +31,7 @@ fn every_command_fits_its_schema() {
     let picture = folder.path().join("x.svg");
     let picture = picture.to_str().unwrap();
     for capture in [sample_capture(folder.path(), "exact.plim"), sampled_capture(folder.path(), "sampled.plim")] {
-        for by in ["site", "function", "crate", "thread", "tag"] {
+        for by in ["site", "function", "crate", "type", "thread", "tag"] {
             check("report", &parse(&plimsoll(&["report", &capture, "--json", "--by", by])));
         }
         for at in ["peak", "end", "1us"] {

@@ -9,7 +9,7 @@ use inferno::flamegraph::{Options, from_lines};
 use crate::model::{Measure, Profile, Tally};
 use crate::replay::{Heap, Site};
 use crate::symbolize::{Frame, Symbolizer};
-use crate::view::{GroupBy, ViewOptions, crate_name, shown_frames};
+use crate::view::{GroupBy, ViewOptions, crate_name, shown_frames, type_of};
 
 use super::safe::safe;
 use super::screen::period;
@@ -96,6 +96,7 @@ impl FlameGraph {
             let root = match options.by {
                 GroupBy::Site | GroupBy::Function => None,
                 GroupBy::Crate => Some(crate_name(&frames).to_owned()),
+                GroupBy::Type => Some(type_of(profile, symbolizer, site)),
                 GroupBy::Thread => Some(profile.thread_name(site.thread)),
                 GroupBy::Tag => Some(profile.tag_name(site.tag).unwrap_or_else(|| "[no tag]".to_owned())),
             };

@@ -7,6 +7,7 @@
 
 mod ahead;
 mod demangle;
+mod die_names;
 mod finder;
 mod frame;
 mod image;
@@ -21,6 +22,7 @@ use plimsoll_format::Module;
 
 use crate::model::{self, ModuleId, ModuleInfo, Profile, StackId};
 
+use die_names::DieNames;
 use finder::Finder;
 pub use frame::Frame;
 use image::Image;
@@ -35,6 +37,8 @@ pub struct Symbolizer<'p> {
     images: HashMap<u32, Loaded, RandomState>,
     /// By module and return address.
     known: HashMap<(u32, u64), Arc<[Frame]>, RandomState>,
+    /// For names with their generic arguments: by module, once asked for.
+    die_names: HashMap<u32, Option<DieNames>, RandomState>,
     warnings: BTreeSet<String>,
 }
 
@@ -58,6 +62,7 @@ impl<'p> Symbolizer<'p> {
             packed: Packed::new(&profile.symbols),
             images: HashMap::default(),
             known: HashMap::default(),
+            die_names: HashMap::default(),
             warnings: BTreeSet::new(),
         }
     }
@@ -97,6 +102,16 @@ impl<'p> Symbolizer<'p> {
         let frames: Arc<[Frame]> = self.look_up(info, address).into();
         self.known.insert(key, Arc::clone(&frames));
         frames
+    }
+
+    /// The short names of the frames of one return address with their generic arguments, as in `push<u32, alloc::alloc::Global>`, in the
+    /// order of [`Symbolizer::address`]; empty where nothing is known, as of names that the capture itself holds.
+    pub fn short_names(&mut self, address: u64, ticks: u64) -> Vec<Option<Arc<str>>> {
+        let Some(info) = self.profile.modules.find(address, ticks) else { return Vec::new() };
+        let Some(path) = self.loaded(&info.module).path.clone() else { return Vec::new() };
+        let names = self.die_names.entry(info.module.id).or_insert_with(|| DieNames::open(&path));
+        let offset = address.wrapping_sub(info.module.bias).wrapping_sub(1);
+        names.as_ref().map(|names| names.at(offset)).unwrap_or_default()
     }
 
     /// Whether the capture itself names an address.

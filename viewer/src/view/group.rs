@@ -5,13 +5,14 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use crate::analysis::verdict::{Verdict, verdicts};
-use crate::model::{Profile, Tally};
+use crate::model::{self, Profile, Tally};
 use crate::replay::{AgeRange, Heap, Site};
 use crate::symbolize::{Frame, Symbolizer};
 
 use super::crate_name::{crate_of, is_library};
 use super::filter::Filter;
 use super::trim::trim;
+use super::type_name::type_name;
 
 /// One in so many sites without a name is worth a warning.
 const MANY: usize = 10;
@@ -26,6 +27,8 @@ pub enum GroupBy {
     Function,
     /// The same innermost crate outside of the standard library
     Crate,
+    /// The same type of the library, such as Vec<u8> or HashMap<String, Session>, as far as names tell it
+    Type,
     /// The same allocating thread
     Thread,
     /// The same tag
@@ -39,6 +42,7 @@ impl GroupBy {
             GroupBy::Site => "site",
             GroupBy::Function => "function",
             GroupBy::Crate => "crate",
+            GroupBy::Type => "type",
             GroupBy::Thread => "thread",
             GroupBy::Tag => "tag",
         }
@@ -107,7 +111,8 @@ impl Grouping {
                 continue;
             }
             grouping.count(&frames);
-            let (key, name, frames) = identify(profile, site, frames, options.by);
+            let type_name = (options.by == GroupBy::Type).then(|| type_of(profile, symbolizer, site));
+            let (key, name, frames) = identify(profile, site, frames, type_name, options.by);
             match positions.entry(key) {
                 Entry::Occupied(entry) => {
                     if let Some(group) = grouping.groups.get_mut(*entry.get()) {
@@ -179,6 +184,23 @@ pub(crate) fn crate_name(frames: &[Frame]) -> &str {
     crates().find(|name| !is_library(name)).or_else(|| crates().next()).unwrap_or("[unknown]")
 }
 
+/// The type of a site's blocks, as far as it is told.
+pub(crate) fn type_of(profile: &Profile, symbolizer: &mut Symbolizer<'_>, site: &Site) -> String {
+    let mut frames: Vec<(Frame, Option<std::sync::Arc<str>>)> = Vec::new();
+    for call in profile.stacks.frames(site.stack) {
+        let model::Frame::Address(address) = call else { break };
+        let found = symbolizer.address(address, site.first_ticks);
+        let names = symbolizer.short_names(address, site.first_ticks);
+        // Without one for each frame it is not known which are whose.
+        let names = if names.len() == found.len() { names } else { vec![None; found.len()] };
+        frames.extend(found.iter().cloned().zip(names));
+        if found.iter().any(|frame| crate_of(frame).is_some_and(|name| !is_library(name) && name != "plimsoll")) {
+            break;
+        }
+    }
+    type_name(frames.iter().map(|(frame, name)| (frame, name.as_deref())))
+}
+
 /// What two equal groups have in common.
 #[derive(Debug, PartialEq, Eq, Hash)]
 enum Key {
@@ -187,7 +209,13 @@ enum Key {
     Name(String),
 }
 
-fn identify(profile: &Profile, site: &Site, mut frames: Vec<Frame>, by: GroupBy) -> (Key, String, Vec<Frame>) {
+fn identify(
+    profile: &Profile,
+    site: &Site,
+    mut frames: Vec<Frame>,
+    type_name: Option<String>,
+    by: GroupBy,
+) -> (Key, String, Vec<Frame>) {
     let function = || frames.first().map(Frame::name).unwrap_or_default();
     let name = match by {
         GroupBy::Site => {
@@ -196,6 +224,7 @@ fn identify(profile: &Profile, site: &Site, mut frames: Vec<Frame>, by: GroupBy)
         }
         GroupBy::Function => function(),
         GroupBy::Crate => crate_name(&frames).to_owned(),
+        GroupBy::Type => type_name.unwrap_or_default(),
         GroupBy::Thread => profile.thread_name(site.thread),
         GroupBy::Tag => profile.tag_name(site.tag).unwrap_or_else(|| "[no tag]".to_owned()),
     };

@@ -6,11 +6,12 @@ mod filter;
 mod group;
 mod pair;
 mod trim;
+mod type_name;
 
 pub use at::{Asked, At, AtError};
 pub use crate_name::{crate_of, is_library};
 pub use filter::Filter;
 pub use group::{Group, GroupBy, Grouping, ViewOptions};
-pub(crate) use group::{crate_name, shown_frames};
+pub(crate) use group::{crate_name, shown_frames, type_of};
 pub use pair::{Pair, pair_captures, pair_moments};
 pub use trim::trim;

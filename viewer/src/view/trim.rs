@@ -80,7 +80,7 @@ pub fn trim(frames: &[Frame]) -> &[Frame] {
 }
 
 /// Whether a frame is the entry of the global allocator.
-fn is_allocator_door(frame: &Frame) -> bool {
+pub(super) fn is_allocator_door(frame: &Frame) -> bool {
     let function = frame.function.as_deref().unwrap_or_default();
     ALLOCATOR_DOORS.contains(&function.rsplit("::").next().unwrap_or(function))
 }

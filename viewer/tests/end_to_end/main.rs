@@ -12,6 +12,7 @@ mod restarts;
 mod rss;
 mod segments;
 mod totals;
+mod types;
 mod valgrind;
 
 use expected::Expected;
