@@ -6,7 +6,9 @@ use super::series::{Series, mean, variance};
 use super::survival::{Exposure, OLD_AGES};
 
 /// Deaths in the length of the capture that a block of a leak may have once it is old: the rest of the churn.
-const LEAK_DEATHS: f64 = 0.25;
+const LEAK_DEATHS: f64 = 0.35;
+/// The same of the site's blocks of the whole capture.
+const WHOLE_DEATHS: f64 = 0.5;
 /// Growth has to be so many standard deviations of the site's own noise.
 pub(super) const MIN_DEVIATIONS: f64 = 2.5;
 /// Groups that the window is cut into for the interval of the rate.
@@ -69,7 +71,7 @@ impl Growth {
         let stays = |age: &usize| {
             let seen = Exposure::of(series, from, BINS, *age);
             let whole = Exposure::of(series, 0, BINS, *age);
-            seen.captures > 0.0 && seen.hazard() <= LEAK_DEATHS && whole.hazard() <= 2.0 * LEAK_DEATHS
+            seen.captures > 0.0 && seen.hazard() <= LEAK_DEATHS && whole.hazard() <= WHOLE_DEATHS
         };
         let age = OLD_AGES.into_iter().find(stays)?;
         let to = BINS - age;

@@ -109,9 +109,10 @@ fn same_load(series: &Series, from: usize) -> bool {
     let middle = from + (BINS - from) / 2;
     let sum = |numbers: &[f64]| numbers.iter().sum::<f64>();
     let (early, late) = (mean(&series.allocations[from..middle]), mean(&series.allocations[middle..]));
-    // Blocks that come at random differ between the halves by this share.
+    // What samples of the same load differ by between the halves; blocks that were all seen do not.
     let counts = [sum(&series.births[from..middle]), sum(&series.births[middle..])];
-    let error = counts.iter().map(|count| 1.0 / count.max(1.0)).sum::<f64>().sqrt();
+    let sampled = sum(&series.allocations) > sum(&series.births) + 0.5;
+    let error = if sampled { counts.iter().map(|count| 1.0 / count.max(1.0)).sum::<f64>().sqrt() } else { 0.0 };
     late <= (SAME_LOAD + error) * early
 }
 
