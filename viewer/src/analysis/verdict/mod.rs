@@ -4,6 +4,7 @@
 mod growth;
 mod judge;
 mod line;
+mod sampling;
 mod series;
 #[cfg(test)]
 mod simulated;
