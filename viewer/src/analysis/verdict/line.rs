@@ -27,6 +27,9 @@ const WALK: f64 = 3.0;
 const WANDERS: f64 = 0.6;
 /// Parts that such a level is cut into, whose rises differ by chance.
 const PARTS: usize = 16;
+/// Times the variance that is expected of sampling up to which the noise is taken to be nothing else: a level that wanders
+/// visits few places, and so its noise differs much from capture to capture.
+const DRAWN: f64 = 3.0;
 /// Bins that a level is averaged over.
 const ENDS: usize = 4;
 
@@ -88,7 +91,7 @@ impl Line {
         let around = rest.iter().map(|value| value * value).sum::<f64>() / (bins - 2.0);
         let sampling = is_sampled(series).then(|| Sampling::of(series, from));
         let drawn = sampling.as_ref().map_or(0.0, Sampling::around_line);
-        let noise = (around - drawn).max(0.0).sqrt();
+        let noise = if around <= DRAWN * drawn { 0.0 } else { (around - drawn).sqrt() };
         let alike = autocorrelation(&rest);
         let effective_bins = (bins * (1.0 - alike) / (1.0 + alike)).max(3.0);
         // Variance of a slope over n points a unit apart: σ² 12 / n³; and what sampling adds.
@@ -100,15 +103,14 @@ impl Line {
         let chance = if error > 0.0 { student.sf(slope / error) } else { 0.0 };
         let reach = student.inverse_cdf(0.975) * error;
         let rate = Rate { value: slope, low: (slope - reach).max(0.0), high: slope + reach };
-        let error = noise * (12.0 / effective_bins).sqrt();
-        let (ratio, straight) = match &sampling {
-            None => straight(series, from, error),
-            Some(sampling) => sampled_straight(series, from, error, rise, sampling),
-        };
-        let clear = rise >= CLEAR * noise
-            && blocks_go(series)
-            && same_load(series, from)
-            && goes_on(live, rise, around.sqrt());
+        let goes = |noise: f64| blocks_go(series) && same_load(series, from) && goes_on(live, rise, noise);
+        let (mut clear, around) = (rise >= CLEAR * around.sqrt() && goes(around.sqrt()), around.sqrt());
+        let (mut ratio, mut is_straight) = straight(series, from, around * (12.0 / effective_bins).sqrt());
+        if let Some(sampling) = sampling.filter(|_| !(clear && is_straight)) {
+            let last = sampling.variance_of(&eighth_factors(live.len())).sqrt();
+            clear = rise >= CLEAR * noise && goes(around.max(last * 4.0 / 3.0));
+            (ratio, is_straight) = sampled_straight(series, from, noise * (12.0 / effective_bins).sqrt(), rise, &sampling);
+        }
         Some(Line {
             from,
             rate: rate.times(1.0 / series.bin_seconds),
@@ -118,7 +120,7 @@ impl Line {
             log_chance: chance.max(f64::MIN_POSITIVE).ln(),
             ratio,
             clear,
-            straight: clear && straight,
+            straight: clear && is_straight,
         })
     }
 }
@@ -145,6 +147,12 @@ fn slope_factors(from: usize, bins: usize) -> Vec<f64> {
     let square = count * (count * count - 1.0) / 12.0;
     let factor = |at: usize| (at as f64 - (count - 1.0) / 2.0) / square;
     (0..from).map(|_| 0.0).chain((0..bins).map(factor)).collect()
+}
+
+/// What each of some levels adds to the last eighth's rise.
+fn eighth_factors(bins: usize) -> Vec<f64> {
+    let part = |at: usize, end: usize| if (end - ENDS..end).contains(&at) { 1.0 / ENDS as f64 } else { 0.0 };
+    (0..bins).map(|at| part(at, bins) - part(at, bins - bins / 8)).collect()
 }
 
 /// Whether most blocks go: sites whose blocks stay are judged by those.
