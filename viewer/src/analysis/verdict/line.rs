@@ -109,7 +109,8 @@ impl Line {
         if let Some(sampling) = sampling.filter(|_| !(clear && is_straight)) {
             let last = sampling.variance_of(&eighth_factors(live.len())).sqrt();
             clear = rise >= CLEAR * noise && goes(around.max(last * 4.0 / 3.0));
-            (ratio, is_straight) = sampled_straight(series, from, noise * (12.0 / effective_bins).sqrt(), rise, &sampling);
+            (ratio, is_straight) =
+                sampled_straight(series, from, noise * (12.0 / effective_bins).sqrt(), rise, &sampling);
         }
         Some(Line {
             from,
@@ -129,7 +130,11 @@ impl Line {
 /// (Welch 1947).
 fn freedom(own: f64, known: f64, bins: f64) -> f64 {
     let few = (bins - 2.0).max(1.0);
-    if own > 0.0 { (few * ((own + known) / own).powi(2)).min(1e6) } else { few.max(if known > 0.0 { 1e6 } else { 0.0 }) }
+    if own > 0.0 {
+        (few * ((own + known) / own).powi(2)).min(1e6)
+    } else {
+        few.max(if known > 0.0 { 1e6 } else { 0.0 })
+    }
 }
 
 /// Variance of the slope of a level that wanders, by how its rises over parts of the window differ: 6 / 5 of that of their
@@ -216,8 +221,8 @@ fn sampled_straight(series: &Series, from: usize, error: f64, rise: f64, samplin
     };
     let ((adds, adds_error), (short, short_error)) = (difference(0.0), difference(STRAIGHT));
     let is_line = adds >= 2.0 * adds_error && short >= -2.0 * short_error && ratio >= SAMPLED_STRAIGHT;
-    let adds_up = series.total_survivors() >= series.total_births() / 20.0;
-    (ratio, is_line && ageing(series, from) >= AGEING && (!adds_up || rise >= WALK * walk(series, from)))
+    let rise_error = sampling.variance_of(&slope_factors(0, bins)).sqrt() * bins as f64;
+    (ratio, is_line && ageing(series, from) >= AGEING && rise - rise_error >= WALK * walk(series, from))
 }
 
 /// Whether the last eighth rises too, as far as noise lets one see.

@@ -119,6 +119,7 @@ pub(super) fn walk(series: &Series, from: usize) -> f64 {
     let size = |at: usize| weights[at] * share(series, at);
     let came = (from..BINS).map(|at| series.allocations[at] * size(at).powi(2)).sum::<f64>();
     let mean_size = mean(&(from..BINS).map(size).collect::<Vec<f64>>());
-    let lived = (from..BINS).map(|at| (series.brief[at] + series.died_in(at)) / share(series, at).max(0.01)).sum::<f64>();
+    let lived =
+        (from..BINS).map(|at| (series.brief[at] + series.died_in(at)) / share(series, at).max(0.01)).sum::<f64>();
     (came + lived * mean_size.powi(2)).sqrt()
 }

@@ -437,7 +437,7 @@ fn rates_hold_the_truth() {
 #[test]
 fn sampled_healthy_programs_are_not_accused() {
     for (name, make) in healthy().filter(|(name, _)| !BLIND.contains(name)) {
-        for interval in [512.0, 2048.0] {
+        for interval in [512.0, 2048.0, 4096.0] {
             let is_accused = |seed: &u64| {
                 let chance = &mut Chance(seed * 6007 + 3);
                 let lives = make(chance);
