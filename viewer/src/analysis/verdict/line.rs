@@ -94,6 +94,7 @@ impl Line {
         let noise = if around <= DRAWN * drawn { 0.0 } else { (around - drawn).sqrt() };
         let alike = autocorrelation(&rest);
         let effective_bins = (bins * (1.0 - alike) / (1.0 + alike)).max(3.0);
+        let spread = (12.0 / effective_bins).sqrt();
         // Variance of a slope over n points a unit apart: σ² 12 / n³; and what sampling adds.
         let still = noise * noise * 12.0 / effective_bins / (bins * bins);
         let own = if alike < WANDERS { still } else { still.max(wandering(live) * noise * noise / around) };
@@ -104,13 +105,14 @@ impl Line {
         let reach = student.inverse_cdf(0.975) * error;
         let rate = Rate { value: slope, low: (slope - reach).max(0.0), high: slope + reach };
         let goes = |noise: f64| blocks_go(series) && same_load(series, from) && goes_on(live, rise, noise);
-        let (mut clear, around) = (rise >= CLEAR * around.sqrt() && goes(around.sqrt()), around.sqrt());
-        let (mut ratio, mut is_straight) = straight(series, from, around * (12.0 / effective_bins).sqrt());
-        if let Some(sampling) = sampling.filter(|_| !(clear && is_straight)) {
+        let around = around.sqrt();
+        let (mut clear, mut shape) = (rise >= CLEAR * around && goes(around), straight(series, from, around * spread));
+        if let Some(sampling) = sampling.filter(|_| !(clear && shape.1)) {
             let last = sampling.variance_of(&eighth_factors(live.len())).sqrt();
-            clear = rise >= CLEAR * noise && goes(around.max(last * 4.0 / 3.0));
-            (ratio, is_straight) =
-                sampled_straight(series, from, noise * (12.0 / effective_bins).sqrt(), rise, &sampling);
+            let found = sampled_straight(series, from, noise * spread, rise, &sampling);
+            if found.1 && rise >= CLEAR * noise && goes(around.max(last * 4.0 / 3.0)) {
+                (clear, shape) = (true, found);
+            }
         }
         Some(Line {
             from,
@@ -119,9 +121,9 @@ impl Line {
             noise,
             effective_bins,
             log_chance: chance.max(f64::MIN_POSITIVE).ln(),
-            ratio,
+            ratio: shape.0,
             clear,
-            straight: clear && is_straight,
+            straight: clear && shape.1,
         })
     }
 }
