@@ -4,6 +4,8 @@
 mod growth;
 mod judge;
 mod line;
+#[cfg(test)]
+mod sampled_simulation;
 mod sampling;
 mod series;
 #[cfg(test)]
