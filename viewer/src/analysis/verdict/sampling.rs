@@ -53,8 +53,8 @@ impl Sampling {
     /// Of the window from bin `from` to the end.
     pub(super) fn of(series: &Series, from: usize) -> Sampling {
         let (weights, mut spans) = (weights(series), Vec::new());
-        for born in 0..BINS {
-            let variance = weights[born].powi(2) * (1.0 - share(series, born));
+        for (born, weight) in weights.into_iter().enumerate() {
+            let variance = weight.powi(2) * (1.0 - share(series, born));
             let mut add = |to: usize, samples: f64| {
                 if samples > 0.0 && variance > 0.0 && to > from {
                     let first = born.saturating_sub(from);
