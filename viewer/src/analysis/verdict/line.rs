@@ -6,7 +6,8 @@ use statrs::distribution::{ContinuousCDF, StudentsT};
 use crate::replay::BINS;
 
 use super::growth::Rate;
-use super::series::{Series, mean};
+use super::sampling::{Sampling, ageing, is_sampled, walk};
+use super::series::{Series, mean, variance};
 
 /// Births of the second half over those of the first, at most: beyond it the load grows, and with it what is held.
 const SAME_LOAD: f64 = 1.15;
@@ -16,6 +17,19 @@ const STRAIGHT: f64 = 0.9;
 const STRAIGHT_QUARTERS: f64 = 0.85;
 /// Standard deviations around the line that it has to rise by.
 const CLEAR: f64 = 20.0;
+/// Of samples: what the second half has to add of what the first did, at the least, beside that it may be as much.
+const SAMPLED_STRAIGHT: f64 = 0.5;
+/// Of samples: standard deviations by which later births have to hold more at the same age than earlier ones.
+const AGEING: f64 = 4.0;
+/// Of samples: how many times as far the level has to rise as coming and going by chance would take it.
+const WALK: f64 = 3.0;
+/// Correlation of neighbours from which on what lies around the line is taken for a level that wanders.
+const WANDERS: f64 = 0.6;
+/// Parts that such a level is cut into, whose rises differ by chance.
+const PARTS: usize = 16;
+/// Times the variance that is expected of sampling up to which the noise is taken to be nothing else: a level that wanders
+/// visits few places, and so its noise differs much from capture to capture.
+const DRAWN: f64 = 3.0;
 /// Bins that a level is averaged over.
 const ENDS: usize = 4;
 
@@ -28,7 +42,7 @@ pub struct Line {
     pub rate: Rate,
     /// Bytes the line rises by.
     pub rise: f64,
-    /// Standard deviation around it.
+    /// Standard deviation around it, without what sampling makes of a line.
     pub noise: f64,
     /// Bins that tell something new: fewer than there are when each is like the one before.
     pub effective_bins: f64,
@@ -74,17 +88,32 @@ impl Line {
         if rise <= 0.0 || highest > mean(&live[live.len() - ENDS..]) - rise / 2.0 {
             return None;
         }
-        let noise = (rest.iter().map(|value| value * value).sum::<f64>() / (bins - 2.0)).sqrt();
+        let around = rest.iter().map(|value| value * value).sum::<f64>() / (bins - 2.0);
+        let sampling = is_sampled(series).then(|| Sampling::of(series, from));
+        let drawn = sampling.as_ref().map_or(0.0, Sampling::around_line);
+        let noise = if around <= DRAWN * drawn { 0.0 } else { (around - drawn).sqrt() };
         let alike = autocorrelation(&rest);
         let effective_bins = (bins * (1.0 - alike) / (1.0 + alike)).max(3.0);
-        // Standard error of a slope over n points a unit apart: σ √(12 / n³).
-        let error = noise * (12.0 / effective_bins).sqrt() / bins;
-        let student = StudentsT::new(0.0, 1.0, (effective_bins - 2.0).max(1.0)).ok()?;
+        let spread = (12.0 / effective_bins).sqrt();
+        // Variance of a slope over n points a unit apart: σ² 12 / n³; and what sampling adds.
+        let still = noise * noise * 12.0 / effective_bins / (bins * bins);
+        let own = if alike < WANDERS { still } else { still.max(wandering(live) * noise * noise / around) };
+        let drawn = sampling.as_ref().map_or(0.0, |sampling| sampling.variance_of(&slope_factors(0, live.len())));
+        let error = (own + drawn).sqrt();
+        let student = StudentsT::new(0.0, 1.0, freedom(own, drawn, effective_bins)).ok()?;
         let chance = if error > 0.0 { student.sf(slope / error) } else { 0.0 };
         let reach = student.inverse_cdf(0.975) * error;
         let rate = Rate { value: slope, low: (slope - reach).max(0.0), high: slope + reach };
-        let (ratio, straight) = straight(series, from, noise * (12.0 / effective_bins).sqrt());
-        let clear = rise >= CLEAR * noise && blocks_go(series) && same_load(series, from) && goes_on(live, rise, noise);
+        let goes = |noise: f64| blocks_go(series) && same_load(series, from) && goes_on(live, rise, noise);
+        let around = around.sqrt();
+        let (mut clear, mut shape) = (rise >= CLEAR * around && goes(around), straight(series, from, around * spread));
+        if let Some(sampling) = sampling.filter(|_| !(clear && shape.1)) {
+            let last = sampling.variance_of(&eighth_factors(live.len())).sqrt();
+            let found = sampled_straight(series, from, noise * spread, rise, &sampling);
+            if found.1 && rise >= CLEAR * noise && goes(around.max(last * 4.0 / 3.0)) {
+                (clear, shape) = (true, found);
+            }
+        }
         Some(Line {
             from,
             rate: rate.times(1.0 / series.bin_seconds),
@@ -92,11 +121,45 @@ impl Line {
             noise,
             effective_bins,
             log_chance: chance.max(f64::MIN_POSITIVE).ln(),
-            ratio,
+            ratio: shape.0,
             clear,
-            straight: clear && straight,
+            straight: clear && shape.1,
         })
     }
+}
+
+/// Degrees of freedom of an error whose own part was estimated from so many bins, and whose other part is known
+/// (Welch 1947).
+fn freedom(own: f64, known: f64, bins: f64) -> f64 {
+    let few = (bins - 2.0).max(1.0);
+    if own > 0.0 {
+        (few * ((own + known) / own).powi(2)).min(1e6)
+    } else {
+        few.max(if known > 0.0 { 1e6 } else { 0.0 })
+    }
+}
+
+/// Variance of the slope of a level that wanders, by how its rises over parts of the window differ: 6 / 5 of that of their
+/// mean (Durlauf and Phillips 1988).
+fn wandering(live: &[f64]) -> f64 {
+    let size = (live.len() / PARTS).max(1);
+    let marks: Vec<f64> = live.iter().rev().step_by(size).copied().collect();
+    let rises: Vec<f64> = marks.iter().zip(marks.iter().skip(1)).map(|(late, early)| late - early).collect();
+    1.2 * variance(&rises) / (size * live.len()) as f64
+}
+
+/// What each of some levels adds to the slope of the least-squares line through `bins` of them from `from` on.
+fn slope_factors(from: usize, bins: usize) -> Vec<f64> {
+    let count = bins as f64;
+    let square = count * (count * count - 1.0) / 12.0;
+    let factor = |at: usize| (at as f64 - (count - 1.0) / 2.0) / square;
+    (0..from).map(|_| 0.0).chain((0..bins).map(factor)).collect()
+}
+
+/// What each of some levels adds to the last eighth's rise.
+fn eighth_factors(bins: usize) -> Vec<f64> {
+    let part = |at: usize, end: usize| if (end - ENDS..end).contains(&at) { 1.0 / ENDS as f64 } else { 0.0 };
+    (0..bins).map(|at| part(at, bins) - part(at, bins - bins / 8)).collect()
 }
 
 /// Whether most blocks go: sites whose blocks stay are judged by those.
@@ -140,6 +203,28 @@ fn straight(series: &Series, from: usize, error: f64) -> (f64, bool) {
     let error = 2.0 * std::f64::consts::SQRT_2 * error / (early.max(f64::MIN_POSITIVE) * first.len() as f64);
     let ratio = if early > 0.0 { late / early } else { 0.0 };
     (ratio, ratio - error >= STRAIGHT)
+}
+
+/// The same of samples: as far as they can tell the second half adds as much as the first, and surely adds something; nor
+/// is it a level that fills up, or that only wanders.
+fn sampled_straight(series: &Series, from: usize, error: f64, rise: f64, sampling: &Sampling) -> (f64, bool) {
+    let live = &series.live[from..];
+    let half = live.len() / 2;
+    let (first, second) = live.split_at(half);
+    let (early, late) = (fit(first).0, fit(second).0);
+    let ratio = if early > 0.0 { late / early } else { 0.0 };
+    let bins = live.len();
+    let difference = |least: f64| {
+        let mut factors = slope_factors(half, bins - half);
+        let start = slope_factors(0, half);
+        factors.iter_mut().zip(start).for_each(|(factor, start)| *factor -= least * start);
+        let own = 2.0 * (error / half as f64).powi(2) * (1.0 + least * least);
+        (late - least * early, (sampling.variance_of(&factors) + own).sqrt())
+    };
+    let ((adds, adds_error), (short, short_error)) = (difference(0.0), difference(STRAIGHT));
+    let is_line = adds >= 2.0 * adds_error && short >= -2.0 * short_error && ratio >= SAMPLED_STRAIGHT;
+    let rise_error = sampling.variance_of(&slope_factors(0, bins)).sqrt() * bins as f64;
+    (ratio, is_line && ageing(series, from) >= AGEING && rise - rise_error >= WALK * walk(series, from))
 }
 
 /// Whether the last eighth rises too, as far as noise lets one see.

@@ -4,6 +4,9 @@
 mod growth;
 mod judge;
 mod line;
+#[cfg(test)]
+mod sampled_simulation;
+mod sampling;
 mod series;
 #[cfg(test)]
 mod simulated;

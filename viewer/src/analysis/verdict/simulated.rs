@@ -52,27 +52,32 @@ pub(super) fn arrivals(chance: &mut Chance, rate: f64, from: f64, to: f64) -> Ve
     times
 }
 
-/// What a sampled capture would hold of these blocks: some of them, each standing for more.
-pub(super) fn sampled(lives: &[Life], interval: f64, chance: &mut Chance) -> Vec<Life> {
+/// The evidence of a sampled capture: some of the blocks, each standing for more.
+pub(super) fn sampled(lives: &[Life], seconds: f64, interval: f64, chance: &mut Chance) -> Series {
     let mut kept = Vec::new();
     for life in lives {
         let likely = 1.0 - (-life.bytes / interval).exp();
         if chance.unit() < likely {
-            kept.push(Life { bytes: life.bytes / likely, ..*life });
+            kept.push((Life { bytes: life.bytes / likely, ..*life }, 1.0 / likely));
         }
     }
-    kept
+    gathered(&kept, seconds)
 }
 
 /// The evidence of a capture of `seconds`.
 pub(super) fn series(lives: &[Life], seconds: f64) -> Series {
+    gathered(&lives.iter().map(|life| (*life, 1.0)).collect::<Vec<_>>(), seconds)
+}
+
+/// Of blocks that stand for so many each.
+fn gathered(lives: &[(Life, f64)], seconds: f64) -> Series {
     let mut series = Series::empty(seconds / BINS as f64);
     let bin = |at: f64| ((at / seconds * BINS as f64) as usize).min(BINS - 1);
     let mut changes = Vec::new();
-    for life in lives.iter().filter(|life| life.born < seconds) {
+    for (life, stands_for) in lives.iter().filter(|(life, _)| life.born < seconds) {
         let born = bin(life.born);
         series.births[born] += 1.0;
-        series.allocations[born] += 1.0;
+        series.allocations[born] += stands_for;
         changes.push((life.born, life.bytes));
         if life.dies >= seconds {
             series.survivors[born] += 1.0;

@@ -4,10 +4,10 @@ use super::Class;
 use super::judge::judge;
 use super::simulated::*;
 
-type Make = fn(&mut Chance) -> Vec<Life>;
+pub(super) type Make = fn(&mut Chance) -> Vec<Life>;
 
 /// Captures last 100 s.
-const SECONDS: f64 = 100.0;
+pub(super) const SECONDS: f64 = 100.0;
 
 fn queue(chance: &mut Chance, rate: f64, life: f64, from: f64) -> Vec<Life> {
     let born = arrivals(chance, rate, from, SECONDS);
@@ -326,7 +326,7 @@ fn leaky_among_others() -> Vec<(&'static str, Make)> {
 
 /// Programs that no capture of this length can tell from a leak, or nearly so: their blocks live as long as the capture, or
 /// they have filled at a steady rate until its end. `docs/verdicts.md` says how often they are accused.
-const BLIND: [&str; 8] = [
+pub(super) const BLIND: [&str; 8] = [
     "churn T",
     "churn T few",
     "churn T/2 few",
@@ -337,7 +337,7 @@ const BLIND: [&str; 8] = [
     "tenants steps",
 ];
 
-fn healthy() -> impl Iterator<Item = (&'static str, Make)> {
+pub(super) fn healthy() -> impl Iterator<Item = (&'static str, Make)> {
     [healthy_churn(), healthy_caches(), healthy_waves()].into_iter().flatten()
 }
 
@@ -419,8 +419,9 @@ fn rates_hold_the_truth() {
             if seed % 3 == 0 {
                 lives.extend(queue(chance, 10.0, 1.0, 0.0));
             }
-            let lives = if interval > 1.0 { sampled(&lives, interval, chance) } else { lives };
-            let verdict = judge(&series(&lives, SECONDS), &context(1, interval));
+            let seen =
+                if interval > 1.0 { sampled(&lives, SECONDS, interval, chance) } else { series(&lives, SECONDS) };
+            let verdict = judge(&seen, &context(1, interval));
             if let Some(shown) = verdict.rate.filter(|_| verdict.class == Class::Leak) {
                 found += 1;
                 held += u32::from(shown.low <= rate * bytes && rate * bytes <= shown.high);
