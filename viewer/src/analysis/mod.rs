@@ -5,6 +5,7 @@ mod check;
 mod diff;
 mod histogram;
 mod leaks;
+mod lints;
 mod rss;
 mod summary;
 #[cfg(test)]
@@ -16,6 +17,7 @@ pub use check::{Check, Doubt, Evidence, Figure, Found, Gate, Limits, Status, Who
 pub use diff::{Change, Changes, Difference, FALSE_ALARMS, changes};
 pub use histogram::{Bucket, By, histogram};
 pub use leaks::{Leak, leaks};
+pub use lints::{Lint, Pattern, lints};
 pub use rss::{Basis, Cause, Part, RssSplit, rss};
 pub use summary::{PeakMeasure, Summary, TotalsMeasure, Unattributed, summary};
 pub use timeline::{Point, TIMELINE_POINTS, TimelinePoint, Timelines, timeline, timelines};

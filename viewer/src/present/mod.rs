@@ -11,6 +11,7 @@ mod flamegraph;
 mod histogram;
 pub mod json;
 mod leaks;
+mod lints;
 mod markdown;
 mod memory;
 mod report;

@@ -6,6 +6,7 @@ use crate::model::{EndKind, Measure, Profile};
 
 use super::advice::advice;
 use super::json::LostJson;
+use super::lints::lint_lines;
 use super::memory::{agent_row, memory_rows, timelines};
 use super::safe::safe;
 use super::screen::{Screen, View};
@@ -27,6 +28,7 @@ pub fn report_text(view: &View<'_>, screen: Screen) -> String {
     text.push('\n');
     text.push_str(&top_sites(view, screen));
     text.push('\n');
+    text.push_str(&lint_lines(view));
     text.push_str(&quality(view.profile));
     text.push_str(&view.warning_lines());
     text

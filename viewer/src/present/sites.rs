@@ -113,7 +113,7 @@ pub(super) fn place(frame: &Frame) -> Option<String> {
 }
 
 /// The end of a source path that tells files apart: from the folder that holds the last `src`, or three parts.
-fn short_path(path: &str) -> &str {
+pub(super) fn short_path(path: &str) -> &str {
     let from_src = path.rfind("/src/").map(|at| path[..at].rfind('/').map_or(0, |before| before + 1));
     let third = || path.rmatch_indices('/').nth(2).map_or(0, |(at, _)| at + 1);
     path.get(from_src.unwrap_or_else(third)..).unwrap_or(path)

@@ -68,6 +68,8 @@ pub struct Site {
     /// Freed by the same thread with at most one other allocation of that thread in between; `None` in sampled
     /// captures, which cannot tell.
     pub temporary: Option<Tally>,
+    /// Of everything allocated, what reallocations gave.
+    pub reallocated: Tally,
     /// When the site's first recorded allocation was, in ticks: the moment to look up modules for.
     pub first_ticks: u64,
     /// When its last recorded allocation was.

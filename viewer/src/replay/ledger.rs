@@ -229,6 +229,9 @@ impl<'a, F: Figure> Ledger<'a, F> {
             site.last_ticks = site.last_ticks.max(ticks);
             if counts {
                 site.total.add(&weight);
+                if origin == Origin::Reallocated {
+                    site.reallocated.add(&weight);
+                }
                 site.add_live(&weight, ticks);
                 site.gathering.birth(F::blocks(&weight));
             }

@@ -80,6 +80,7 @@ fn bound(site: &mut Site, losses: &Losses, unsure: Option<(u64, u64)>, peak_tick
     site.site_peak.loss = Some(losses.bound_of_live(all(&site.site_peak)));
     site.total.loss = Some(losses.bound_of_total());
     site.freed.loss = Some(losses.bound_of_freed());
+    site.reallocated.loss = Some(losses.bound_of_total());
     if let Some(temporary) = &mut site.temporary {
         temporary.loss = Some(losses.bound_of_freed());
     }

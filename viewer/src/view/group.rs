@@ -75,6 +75,8 @@ pub struct Group {
     pub total: Tally,
     /// Freed with at most one other allocation of the thread in between; `None` in sampled captures.
     pub temporary: Option<Tally>,
+    /// Of everything allocated, what reallocations gave.
+    pub reallocated: Tally,
     /// Ages of the live blocks.
     pub ages: Option<AgeRange>,
     /// Positions in [`Heap::sites`] of its sites.
@@ -242,6 +244,7 @@ impl Group {
             at_peak: none,
             total: none,
             temporary: None,
+            reallocated: none,
             ages: None,
             sites: Vec::new(),
             verdict: None,
@@ -253,6 +256,7 @@ impl Group {
         self.live += site.live;
         self.at_peak += site.at_peak;
         self.total += site.total;
+        self.reallocated += site.reallocated;
         self.temporary = match (self.temporary, site.temporary) {
             (Some(mut sum), Some(more)) => {
                 sum += more;

@@ -3,6 +3,7 @@
 
 mod check;
 mod diff;
+mod lint;
 mod parts;
 mod rss;
 mod site;
@@ -19,6 +20,7 @@ use crate::view::Group;
 
 pub use check::{CheckItemJson, CheckJson, FoundJson};
 pub use diff::{ChangeJson, DiffJson, DifferenceJson};
+pub use lint::LintJson;
 pub use parts::{AtJson, CaptureJson, CgroupJson, LostJson, MeasureJson, MemoryJson, PeakJson, RangeJson, TotalsJson};
 pub use rss::RssJson;
 pub use site::{FrameJson, SiteJson};
@@ -53,6 +55,9 @@ pub struct SitesJson {
     /// How heap and process went, in reports.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeline: Option<TimelineJson>,
+    /// Patterns that cost more than they have to, in reports.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub advice: Option<Vec<LintJson>>,
     /// What makes two sites one.
     pub by: &'static str,
     /// Sites in the capture that have something to show; the list may be shorter.
@@ -131,6 +136,7 @@ impl SitesJson {
             common: CommonJson::new(view),
             memory: MemoryJson::last(view.profile),
             timeline: None,
+            advice: None,
             by: view.by.name(),
             sites_total: ranked.len(),
             selected: view.is_selected(ranked),
@@ -140,9 +146,9 @@ impl SitesJson {
 }
 
 impl SitesJson {
-    /// The same with how heap and process went.
+    /// The same with how heap and process went, and what could be done.
     pub fn with_timeline(self, view: &View<'_>) -> SitesJson {
-        SitesJson { timeline: Some(TimelineJson::new(view.profile)), ..self }
+        SitesJson { timeline: Some(TimelineJson::new(view.profile)), advice: Some(LintJson::all(view)), ..self }
     }
 }
 
