@@ -89,7 +89,7 @@ fn a_thread_that_does_nearly_all_is_named() {
             // Freed when the next 32 have come: no churn.
             [Event { thread: of(block), ..event }, free(0, 0x10_0000 + 0x1000 * ((block + 32) % 64))]
         };
-        (0..20_000).flat_map(event).collect()
+        (0..60_000).flat_map(event).collect()
     };
     assert_eq!(
         lints(&threads(|block| if block % 8 == 0 { 1 + (block / 8 % 4) as u32 } else { 3 })),
