@@ -21,7 +21,7 @@ fn lints(events: &[Event]) -> Vec<(String, String)> {
     }
     let at = |place: usize| START + 1_000 * (place as u64 + 1);
     for (part, events) in events.chunks(4_096).enumerate() {
-        let timed = |(place, event): (usize, &Event)| Event { ticks: at(part * 4_096 + place), ..event.clone() };
+        let timed = |(place, event): (usize, &Event)| Event { ticks: at(part * 4_096 + place), ..*event };
         builder.events(&events.iter().enumerate().map(timed).collect::<Vec<Event>>()).block();
     }
     builder.watermark(at(events.len())).end(at(events.len()));
