@@ -27,7 +27,7 @@ pub enum GroupBy {
     Function,
     /// The same innermost crate outside of the standard library
     Crate,
-    /// The same type of the library, such as Vec<u8> or HashMap<String, Session>, as far as names tell it
+    /// The same type of the library, such as `Vec<u8>` or `HashMap<K, V>`, as far as names tell it
     Type,
     /// The same allocating thread
     Thread,
