@@ -1,5 +1,7 @@
 //! Memory for the agent's own tables, straight from the system and never from the profiled heap.
 
+use std::fs::File;
+use std::os::fd::AsRawFd;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -80,6 +82,29 @@ impl<T: Zeroed> Arena<T> {
                 0,
             )
         };
+        Arena::mapped(start, bytes, len)
+    }
+
+    /// Maps room for `len` values in `file`, from the byte `at` on, a multiple of the page size. The file's bytes there
+    /// are to be zeros, or valid values, and all present; nobody may cut it.
+    pub(crate) fn map_file(file: &File, at: u64, len: usize) -> Option<Arena<T>> {
+        let bytes = len.checked_mul(size_of::<T>())?.max(1);
+        // SAFETY: a new mapping at an address of the kernel's choice touches no existing memory. It is shared with whoever
+        // else maps the file, which nobody does while the process lives; values are atomics, for which any bytes are valid.
+        let start = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                bytes,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_SHARED | libc::MAP_POPULATE,
+                file.as_raw_fd(),
+                i64::try_from(at).ok()?,
+            )
+        };
+        Arena::mapped(start, bytes, len)
+    }
+
+    fn mapped(start: *mut libc::c_void, bytes: usize, len: usize) -> Option<Arena<T>> {
         if start == libc::MAP_FAILED {
             return None;
         }

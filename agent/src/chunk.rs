@@ -1,23 +1,26 @@
 //! Chunks of packed events (exact mode): each thread fills one, full ones go to the writer, empty ones come back.
 //!
 //! A thread publishes the length of its chunk after each event, so that the writer can copy what is there at any
-//! moment; only the writer ever empties a chunk. The pool is one arena of fixed size.
+//! moment; only the writer ever empties a chunk, and only when what was in it is in the capture. The pool is one arena of
+//! fixed size, which outlives the process where it can ([`crate::shared_arena`]).
 //!
 //! When no chunk is empty: [`ChunkPool::append`] refuses, and the caller waits for the writer or counts a loss.
 
 use std::cell::{Cell, UnsafeCell};
+use std::mem::offset_of;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use plimsoll_format::{Event, EventKind, MAX_EVENT_BYTES, PackState};
+use plimsoll_format::{CHUNK_HEADER_BYTES, Event, EventKind, MAX_EVENT_BYTES, PackState};
 
 use crate::arena::{Arena, Zeroed};
+use crate::shared_arena::Place;
 
-const DATA_BYTES: usize = (32 << 10) - 16;
+const DATA_BYTES: usize = (32 << 10) - CHUNK_HEADER_BYTES;
+/// Bytes of a chunk.
+pub(crate) const CHUNK_BYTES: usize = size_of::<Chunk>();
 /// Chunks of a pool: 8 MiB.
-const CHUNKS: usize = 256;
-/// Threads that may hold a chunk; the rest go through the ring, and half of the pool stays in flight.
-const OWNERS: u32 = 128;
+pub(crate) const CHUNKS: usize = 256;
 
 #[repr(C)]
 struct Chunk {
@@ -26,8 +29,18 @@ struct Chunk {
     thread: AtomicU32,
     /// Held by a thread that may still append.
     active: AtomicU32,
+    /// Bytes that the capture has, by an earlier statement than that of `taken`.
+    written: AtomicU64,
+    /// Bytes that the writer has taken in the low half; in the high one, the number of the statement that says that the
+    /// capture has them.
+    taken: AtomicU64,
     data: UnsafeCell<[u8; DATA_BYTES]>,
 }
+
+const _: () = {
+    assert!(offset_of!(Chunk, published) == 0 && offset_of!(Chunk, thread) == 8 && offset_of!(Chunk, written) == 16);
+    assert!(offset_of!(Chunk, taken) == 24 && offset_of!(Chunk, data) == CHUNK_HEADER_BYTES);
+};
 
 // SAFETY: integers only.
 unsafe impl Zeroed for Chunk {}
@@ -69,6 +82,8 @@ pub(crate) struct Part<'a> {
     pub(crate) packed: &'a [u8],
     /// Chunk that the run stands in.
     pub(crate) chunk: u32,
+    /// Bytes of the chunk up to its end.
+    end: u32,
     /// Whether it begins at the chunk's beginning.
     pub(crate) is_first: bool,
     /// Whether it ends this filling of the chunk: nothing refers to its last state then.
@@ -94,13 +109,13 @@ pub(crate) struct ChunkPool {
 }
 
 impl ChunkPool {
-    /// A pool of empty chunks, `None` when the system has no memory for it.
-    pub(crate) fn map() -> Option<ChunkPool> {
+    /// A pool of so many empty chunks, `None` when the system has no memory for it.
+    pub(crate) fn map(chunks: usize, place: &Place) -> Option<ChunkPool> {
         Some(ChunkPool {
-            chunks: Arena::map(CHUNKS)?,
+            chunks: place.map(|layout| layout.chunks, chunks)?,
             owners: AtomicU32::new(0),
-            empty: bounded(CHUNKS),
-            full: bounded(CHUNKS),
+            empty: bounded(chunks),
+            full: bounded(chunks),
             used: AtomicU32::new(0),
         })
     }
@@ -176,30 +191,36 @@ impl ChunkPool {
         }
         let Some(at) = self.empty.1.try_recv().ok().or_else(|| self.unused()) else { return Append::Full };
         let Some(chunk) = self.chunks.get(at as usize) else { return Append::Full };
-        chunk.thread.store(thread, Ordering::Relaxed);
-        cursor.state.set(first_state(thread));
+        chunk.thread.store(thread, Ordering::Release);
+        kill_point!("chunk has a thread");
+        cursor.state.set(PackState::of_thread(thread));
         cursor.chunk.set(at + 1);
         chunk.active.store(1, Ordering::Release);
+        kill_point!("chunk taken");
         Append::Done
     }
 
     /// A chunk that was never used.
     fn unused(&self) -> Option<u32> {
-        let next = |used: u32| (used < CHUNKS as u32).then_some(used + 1);
+        let next = |used: u32| ((used as usize) < self.chunks.len()).then_some(used + 1);
         self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).ok()
     }
 
-    /// Whether one more thread may hold chunks.
+    /// Whether one more thread may hold chunks: half of the pool stays in flight, and the rest of the threads go through the
+    /// ring.
     fn join(&self) -> bool {
-        let room = |owners| (owners < OWNERS).then_some(owners + 1);
+        let most = self.chunks.len() as u32 / 2;
+        let room = |owners| (owners < most).then_some(owners + 1);
         self.owners.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_ok()
     }
 
     /// Sends the cursor's chunk to the writer: it is full, or its thread ends.
     pub(crate) fn hand_over(&self, cursor: &ChunkCursor) {
         let Some(at) = cursor.chunk.take().checked_sub(1) else { return };
+        kill_point!("chunk full");
         // There are as many places as chunks, so this cannot fail.
         let _ = self.full.0.try_send(at);
+        kill_point!("chunk handed over");
     }
 
     /// Gives up the right to hold a chunk, at the end of a thread.
@@ -213,6 +234,20 @@ impl ChunkPool {
         }
     }
 
+    /// Notes that the writer has put a part into blocks, which the arena's statement of this number will say to be in the
+    /// capture.
+    pub(crate) fn taken(&self, part: &Part<'_>, statement: u64) {
+        let Some(chunk) = self.chunks.get(part.chunk as usize) else { return };
+        // Whatever was taken before is in the capture by an earlier statement, or goes there by this very one.
+        let before = chunk.taken.load(Ordering::Relaxed);
+        if (before >> 32) as u32 != statement as u32 {
+            chunk.written.store(before & u64::from(u32::MAX), Ordering::Release);
+        }
+        kill_point!("written moved up");
+        chunk.taken.store(statement << 32 | u64::from(part.end), Ordering::Release);
+        kill_point!("part taken");
+    }
+
     /// Whether a full chunk waits for the writer.
     pub(crate) fn has_full(&self) -> bool {
         !self.full.1.is_empty()
@@ -222,11 +257,6 @@ impl ChunkPool {
     pub(crate) fn touched_bytes(&self) -> u64 {
         u64::from(self.used.load(Ordering::Relaxed)) * size_of::<Chunk>() as u64
     }
-}
-
-/// What the first event of a chunk refers to.
-pub(crate) fn first_state(thread: u32) -> PackState {
-    PackState { thread, interval_bytes: 1, ..PackState::default() }
 }
 
 impl Chunk {
@@ -250,7 +280,9 @@ impl Chunk {
             (&mut *room, &mut *cursor.state.as_ptr())
         };
         let Some(bytes) = pack(state, room) else { return false };
+        kill_point!("event packed");
         self.published.store(published + (1 << 32) + bytes as u64, Ordering::Release);
+        kill_point!("event published");
         true
     }
 
@@ -264,9 +296,19 @@ impl Chunk {
             count: to.events.saturating_sub(from.events),
             packed,
             chunk,
+            end: to.bytes,
             is_first: from.bytes == 0,
             is_last,
         }
+    }
+
+    /// Makes the chunk ready for its next thread: nothing in it is of use any more.
+    fn empty(&self) {
+        self.published.store(0, Ordering::Release);
+        kill_point!("chunk emptied");
+        // A part that ends at 0, stated long ago.
+        self.taken.store(0, Ordering::Release);
+        self.written.store(0, Ordering::Release);
     }
 
     fn published(&self) -> Swept {
@@ -278,14 +320,16 @@ impl Chunk {
 /// The writer's side of a pool: hands out every event once, in the order of its thread.
 pub(crate) struct ChunkReader {
     swept: Vec<Swept>,
+    /// Chunks whose parts were all given out and are not all in the capture yet.
+    drained: Vec<u32>,
 }
 
 impl ChunkReader {
     pub(crate) fn new() -> ChunkReader {
-        ChunkReader { swept: vec![Swept::default(); CHUNKS] }
+        ChunkReader { swept: vec![Swept::default(); CHUNKS], drained: Vec::new() }
     }
 
-    /// Gives `write` the rest of every chunk that is full now (it may be nothing) and sends the chunk back empty.
+    /// Gives `write` the rest of every chunk that is full now (it may be nothing); [`ChunkReader::give_back`] is to follow.
     /// Chunks that are filled meanwhile wait for the next call. Returns how many there were.
     pub(crate) fn drain(&mut self, pool: &ChunkPool, mut write: impl FnMut(Part<'_>)) -> usize {
         let mut drained = 0;
@@ -296,11 +340,21 @@ impl ChunkReader {
             };
             write(chunk.part(at, std::mem::take(swept), chunk.published(), true));
             chunk.active.store(0, Ordering::Relaxed);
-            chunk.published.store(0, Ordering::Release);
-            let _ = pool.empty.0.try_send(at);
+            self.drained.push(at);
             drained += 1;
         }
         drained
+    }
+
+    /// Sends back empty what was drained: the capture has it now, or it is counted as lost.
+    pub(crate) fn give_back(&mut self, pool: &ChunkPool) {
+        for at in self.drained.drain(..) {
+            if let Some(chunk) = pool.chunks.get(at as usize) {
+                chunk.empty();
+                let _ = pool.empty.0.try_send(at);
+                kill_point!("chunk given back");
+            }
+        }
     }
 
     /// Gives `write` what threads have published in the chunks they still hold.
@@ -313,7 +367,7 @@ impl ChunkReader {
             .iter()
             .map(|chunk| (chunk.active.load(Ordering::Acquire) == 1).then(|| chunk.published()))
             .collect();
-        // A chunk that is drained now goes back empty and may be taken again at once, so what was seen of it is void.
+        // What was seen of a chunk that is drained now is void.
         let mut drained = vec![false; seen.len()];
         self.drain(pool, |part| {
             if let Some(drained) = drained.get_mut(part.chunk as usize) {
@@ -337,6 +391,10 @@ mod tests {
     use super::*;
     use plimsoll_format::unpack;
 
+    fn private() -> Place {
+        Place::Private(String::new())
+    }
+
     fn event(number: u64) -> Event {
         Event {
             kind: EventKind::Alloc,
@@ -353,14 +411,14 @@ mod tests {
     /// Sweeping at random moments hands every event out once and in order, across many chunks.
     #[test]
     fn sweeps_and_drains_lose_nothing_and_keep_order() {
-        let pool = ChunkPool::map().expect("memory");
+        let pool = ChunkPool::map(CHUNKS, &private()).expect("memory");
         let (cursor, mut reader) = (ChunkCursor::default(), ChunkReader::new());
         let mut states = vec![PackState::default(); CHUNKS];
         let mut got = Vec::new();
         let mut take = |part: Part<'_>| {
             let state = &mut states[part.chunk as usize];
             if part.is_first {
-                *state = first_state(part.thread);
+                *state = PackState::of_thread(part.thread);
             }
             let mut events = unpack(*state, part.packed);
             let before = got.len();
@@ -372,6 +430,7 @@ mod tests {
             assert!(matches!(pool.append(1, &cursor, &event(number)), Append::Done | Append::DoneAndSent));
             if number % 977 == 0 {
                 reader.sweep(&pool, &mut take);
+                reader.give_back(&pool);
             }
         }
         pool.leave(1, &cursor);
@@ -383,11 +442,12 @@ mod tests {
     /// its next filling must arrive whole.
     #[test]
     fn a_chunk_handed_over_after_a_sweep_starts_anew() {
-        let pool = ChunkPool::map().expect("memory");
+        let pool = ChunkPool::map(CHUNKS, &private()).expect("memory");
         let mut reader = ChunkReader::new();
         let count = |reader: &mut ChunkReader| {
             let mut events = 0;
             reader.sweep(&pool, |part| events += part.count);
+            reader.give_back(&pool);
             events
         };
         for _ in 0..2 * CHUNKS {
@@ -401,19 +461,20 @@ mod tests {
 
     #[test]
     fn threads_that_left_make_room_for_others() {
-        let pool = ChunkPool::map().expect("memory");
+        let pool = ChunkPool::map(CHUNKS, &private()).expect("memory");
         let mut reader = ChunkReader::new();
         let cursors: Vec<_> = (0..300).map(|_| ChunkCursor::default()).collect();
         let owners = cursors.iter().filter(|cursor| pool.append(1, cursor, &event(1)) == Append::Done).count();
-        assert_eq!(owners, OWNERS as usize);
+        assert_eq!(owners, CHUNKS / 2);
         cursors.iter().for_each(|cursor| pool.leave(1, cursor));
         reader.drain(&pool, |_| {});
+        reader.give_back(&pool);
         assert_eq!(pool.append(1, &ChunkCursor::default(), &event(1)), Append::Done);
     }
 
     #[test]
     fn refuses_when_no_chunk_is_empty_and_goes_on_after_a_drain() {
-        let pool = ChunkPool::map().expect("memory");
+        let pool = ChunkPool::map(CHUNKS, &private()).expect("memory");
         let (cursor, mut reader) = (ChunkCursor::default(), ChunkReader::new());
         let mut number = 0;
         while pool.append(1, &cursor, &event(number)) != Append::Full {
@@ -422,6 +483,8 @@ mod tests {
         let mut count = 0;
         assert_eq!(reader.drain(&pool, |part| count += u64::from(part.count)), CHUNKS);
         assert_eq!(count, number);
+        assert_eq!(pool.append(1, &cursor, &event(number)), Append::Full, "what is not in the capture stays");
+        reader.give_back(&pool);
         assert_eq!(pool.append(1, &cursor, &event(number)), Append::Done);
     }
 }

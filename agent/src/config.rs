@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use plimsoll_format::Mode;
+
 use crate::error::Kind;
 
 /// Mean bytes between samples when nothing else is said: 512 KiB, as in jemalloc and Go.
@@ -66,11 +68,34 @@ impl Compression {
     }
 }
 
+/// Where events are kept on their way to the capture.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum KeepIn {
+    /// In shared memory that outlives the process, so that a kill loses nothing: a file in `$XDG_RUNTIME_DIR/plimsoll` or
+    /// `/dev/shm/plimsoll-<user>`, 0.3 MiB sampled and 11 MiB exact, which is removed at the end.
+    #[default]
+    SharedMemory,
+    /// In a file in this directory, which may be on a disk: hooks wait for it then when the system writes it back.
+    Directory(PathBuf),
+    /// In the process's own memory: a kill loses up to a tick.
+    Off,
+}
+
 /// What to record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Recording {
     Sampled { interval: u64 },
     Exact,
+}
+
+impl Recording {
+    pub(crate) fn mode(self) -> Mode {
+        match self {
+            Recording::Sampled { .. } => Mode::Sampled,
+            Recording::Exact => Mode::Exact,
+        }
+    }
 }
 
 /// Everything a session needs to know.
@@ -82,6 +107,7 @@ pub(crate) struct Config {
     pub(crate) tick: Duration,
     pub(crate) max_bytes: Option<u64>,
     pub(crate) compression: Compression,
+    pub(crate) keep_in: KeepIn,
     pub(crate) seed: Option<u64>,
 }
 
@@ -94,6 +120,7 @@ impl Default for Config {
             tick: DEFAULT_TICK,
             max_bytes: None,
             compression: Compression::default(),
+            keep_in: KeepIn::default(),
             seed: None,
         }
     }
@@ -131,6 +158,11 @@ impl Config {
             let named = [("zstd", Compression::Zstd), ("none", Compression::None)];
             named.into_iter().find(|(name, it)| *name == value && it.is_built_in()).map(|(_, it)| it)
         })?;
+        let keep_in = parse(text("PLIMSOLL_ARENA"), "PLIMSOLL_ARENA", ARENAS, |value| match value {
+            "shared" => Some(KeepIn::SharedMemory),
+            "off" => Some(KeepIn::Off),
+            path => path.starts_with('/').then(|| KeepIn::Directory(path.into())),
+        })?;
         let seed = parse(text("PLIMSOLL_SEED"), "PLIMSOLL_SEED", "a whole number", |value| u64::from_str(value).ok())?;
         let recording = recording.unwrap_or(Some(Recording::Sampled { interval }));
         let output = get("PLIMSOLL_OUTPUT").filter(|path| !path.is_empty()).map(PathBuf::from);
@@ -141,6 +173,7 @@ impl Config {
             unwinder: unwinder.unwrap_or_default(),
             max_bytes,
             compression: compression.unwrap_or_default(),
+            keep_in: keep_in.unwrap_or_default(),
             seed,
             ..Config::default()
         }))
@@ -157,6 +190,7 @@ impl Config {
 
 const INTERVALS: &str = "a size from 1 to 1TiB, such as 512KiB";
 const SIZES: &str = "a size of at least 256KiB, such as 1GiB";
+const ARENAS: &str = "shared, off, or the path of a directory";
 const UNWINDERS: &str = "auto, framehop, frame-pointer, backtrace";
 const COMPRESSIONS: &str = if cfg!(feature = "zstd") {
     "zstd, none"
@@ -230,8 +264,14 @@ mod tests {
     fn errors_name_the_variable_the_value_and_what_is_allowed() {
         let error = read(&[("PLIMSOLL_OUTPUT", "x"), ("PLIMSOLL_MODE", "exat")]).expect_err("bad mode");
         assert_eq!(error, "PLIMSOLL_MODE=\"exat\" is not valid; allowed: sampled, exact, off");
-        let names =
-            ["PLIMSOLL_INTERVAL", "PLIMSOLL_MAX_BYTES", "PLIMSOLL_UNWINDER", "PLIMSOLL_COMPRESS", "PLIMSOLL_SEED"];
+        let names = [
+            "PLIMSOLL_INTERVAL",
+            "PLIMSOLL_MAX_BYTES",
+            "PLIMSOLL_UNWINDER",
+            "PLIMSOLL_COMPRESS",
+            "PLIMSOLL_ARENA",
+            "PLIMSOLL_SEED",
+        ];
         for name in names {
             assert!(read(&[(name, "banana")]).expect_err("bad value").contains(name));
         }

@@ -70,6 +70,9 @@
 //! Linux on x86_64; the code for aarch64 is there and has not been run. `unsafe` is needed to be an allocator, and
 //! stands in few files, each with its reason; `docs/architecture.md` beside this crate lists them.
 
+#[macro_use]
+mod kill_point;
+
 mod agent_side;
 mod allocator;
 mod allocator_stats;
@@ -78,6 +81,7 @@ mod byte_counter;
 mod chunk;
 mod clock;
 mod config;
+mod dead_arenas;
 mod error;
 mod filter;
 mod hook;
@@ -91,6 +95,7 @@ mod ring;
 mod sampler;
 mod scope;
 mod session;
+mod shared_arena;
 mod slot;
 mod stack_table;
 mod stats;
@@ -104,7 +109,7 @@ mod writer;
 
 pub use allocator::Allocator;
 pub use allocator_stats::{AllocatorStats, HeapStats};
-pub use config::{Compression, Unwinder};
+pub use config::{Compression, KeepIn, Unwinder};
 pub use error::Error;
 pub use scope::{Budget, Entered, InScope, OverBudget, Scope, ScopeStats};
 pub use session::{Builder, Session, Summary};

@@ -1,48 +1,54 @@
-//! Counts of what could not be recorded. Hooks add, the writer takes.
+//! Counts of what could not be recorded. Hooks add; the writer tells what is new. They only grow, and are in the arena, so
+//! that what was not told yet is known after a kill.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use plimsoll_format::{Event, Loss, LossCause};
+use plimsoll_format::{ARENA_WORDS_AT, Event, Loss, LossCause, arena_word};
 
-#[derive(Default)]
-struct Counts {
-    allocations: AtomicU64,
-    bytes: AtomicU64,
-    frees: AtomicU64,
-    freed_bytes: AtomicU64,
-}
+use crate::arena::Arena;
+use crate::shared_arena::Place;
+
+/// The page of the arena that its words are on.
+const PAGE: usize = 4096;
+const FIRST: usize = (ARENA_WORDS_AT - PAGE) / 8 + arena_word::LOSSES;
+
+/// What is counted of a cause, in this order.
+const ALLOCATIONS: usize = 0;
+const BYTES: usize = 1;
+const FREES: usize = 2;
+const FREED_BYTES: usize = 3;
+const COUNTS: usize = 4;
 
 /// See the module's description.
-#[derive(Default)]
 pub(crate) struct Losses {
-    writer_behind: Counts,
-    stack_table_full: Counts,
-    live_table_full: Counts,
-    reentered: Counts,
-    write_failed: Counts,
+    words: Arena<AtomicU64>,
+    /// What the writer has told of each.
+    told: [[AtomicU64; COUNTS]; arena_word::LOSS_CAUSES],
 }
 
 impl Losses {
-    fn counts(&self, cause: LossCause) -> &Counts {
-        match cause {
-            LossCause::WriterBehind => &self.writer_behind,
-            LossCause::StackTableFull => &self.stack_table_full,
-            LossCause::LiveTableFull => &self.live_table_full,
-            LossCause::Reentered => &self.reentered,
-            LossCause::WriteFailed(_) => &self.write_failed,
+    /// None yet; `None` when the system has no memory for them.
+    pub(crate) fn map(place: &Place) -> Option<Losses> {
+        let words = place.map(|_| PAGE as u64, PAGE / 8)?;
+        Some(Losses { words, told: Default::default() })
+    }
+
+    fn add(&self, cause: LossCause, what: usize, value: u64) {
+        if let Some(word) = self.words.get(FIRST + cause.number() * COUNTS + what) {
+            word.fetch_add(value, Ordering::Relaxed);
         }
     }
 
     /// Counts a lost allocation, or one that lost part of its stack.
     pub(crate) fn alloc(&self, cause: LossCause, size: u64) {
-        self.counts(cause).allocations.fetch_add(1, Ordering::Relaxed);
-        self.counts(cause).bytes.fetch_add(size, Ordering::Relaxed);
+        self.add(cause, ALLOCATIONS, 1);
+        self.add(cause, BYTES, size);
     }
 
     /// Counts a lost free.
     pub(crate) fn free(&self, cause: LossCause, size: u64) {
-        self.counts(cause).frees.fetch_add(1, Ordering::Relaxed);
-        self.counts(cause).freed_bytes.fetch_add(size, Ordering::Relaxed);
+        self.add(cause, FREES, 1);
+        self.add(cause, FREED_BYTES, size);
     }
 
     /// Counts a lost event. Taking a free back is a lost free that did not happen: it leaves live figures too low.
@@ -54,37 +60,28 @@ impl Losses {
         }
     }
 
-    /// Counts again what was taken and could not be written.
+    /// Will tell again what was told and could not be written.
     pub(crate) fn put_back(&self, loss: &Loss) {
-        let counts = self.counts(loss.cause);
-        counts.allocations.fetch_add(loss.allocations, Ordering::Relaxed);
-        counts.bytes.fetch_add(loss.bytes, Ordering::Relaxed);
-        counts.frees.fetch_add(loss.frees, Ordering::Relaxed);
-        counts.freed_bytes.fetch_add(loss.freed_bytes, Ordering::Relaxed);
+        let Some(told) = self.told.get(loss.cause.number()) else { return };
+        for (told, value) in told.iter().zip([loss.allocations, loss.bytes, loss.frees, loss.freed_bytes]) {
+            told.fetch_sub(value, Ordering::Relaxed);
+        }
     }
 
-    /// Takes what was counted since the last call, as records for the time between two moments.
+    /// Tells what was counted since the last call, as records for the time between two moments.
     pub(crate) fn take(&self, from_ticks: u64, to_ticks: u64, write_error: i32) -> Vec<Loss> {
-        let causes = [
-            LossCause::WriterBehind,
-            LossCause::StackTableFull,
-            LossCause::LiveTableFull,
-            LossCause::Reentered,
-            LossCause::WriteFailed(write_error),
-        ];
-        let take = |cause: LossCause| {
-            let counts = self.counts(cause);
-            let loss = Loss {
-                from_ticks,
-                to_ticks,
-                cause,
-                allocations: counts.allocations.swap(0, Ordering::Relaxed),
-                bytes: counts.bytes.swap(0, Ordering::Relaxed),
-                frees: counts.frees.swap(0, Ordering::Relaxed),
-                freed_bytes: counts.freed_bytes.swap(0, Ordering::Relaxed),
-            };
-            (loss.allocations + loss.frees > 0).then_some(loss)
+        let tell = |cause: LossCause| {
+            let told = self.told.get(cause.number())?;
+            let mut new = [0; COUNTS];
+            for (what, (new, told)) in new.iter_mut().zip(told).enumerate() {
+                let word = self.words.get(FIRST + cause.number() * COUNTS + what)?;
+                *new = word.load(Ordering::Relaxed).wrapping_sub(told.load(Ordering::Relaxed));
+                told.fetch_add(*new, Ordering::Relaxed);
+            }
+            let [allocations, bytes, frees, freed_bytes] = new;
+            let loss = Loss { from_ticks, to_ticks, cause, allocations, bytes, frees, freed_bytes };
+            (allocations + frees > 0).then_some(loss)
         };
-        causes.into_iter().filter_map(take).collect()
+        LossCause::all(write_error).into_iter().filter_map(tell).collect()
     }
 }

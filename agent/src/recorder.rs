@@ -3,8 +3,11 @@
 //! There is at most one recorder. Hooks find it through one pointer, use it only while their slot is `busy`, and a
 //! session frees it only after it has taken the pointer away and seen every slot not busy once.
 
+mod current;
+mod sizes;
+
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -17,21 +20,20 @@ use crate::live_table::{LiveTable, Sample};
 use crate::loss::Losses;
 use crate::ring::EventRing;
 use crate::sampler::Random;
+use crate::shared_arena::{Place, SharedArena};
 use crate::slot::Slot;
 use crate::stack_table::{EXACT_NODES, SAMPLED_NODES, StackTable};
 use crate::sys::Errno;
 use crate::unwind::{Outcome, Registers, Unwinders};
-use crate::{clock, filter, slot, sys};
+use crate::{clock, filter, sys};
+
+pub(crate) use current::*;
+pub(crate) use sizes::TableSizes;
 
 /// Longest time that a hook waits for the writer.
 const LONGEST_WAIT: Duration = Duration::from_millis(100);
-const SAMPLED_RING: usize = 4096;
-const EXACT_RING: usize = 32 << 10;
 /// Ends of threads that may wait for the writer; more lose their per-thread totals and nothing else.
 const THREAD_ENDS: usize = 512;
-
-/// The recorder of the session under way, null otherwise.
-static CURRENT: AtomicPtr<Recorder> = AtomicPtr::new(std::ptr::null_mut());
 
 /// What a thread leaves behind.
 #[derive(Debug, Clone, Copy)]
@@ -53,6 +55,7 @@ pub(crate) struct Recorder {
     pub(crate) doublings: AtomicU32,
     pub(crate) seed: u64,
     pub(crate) paused: AtomicBool,
+    pub(crate) arena: SharedArena,
     pub(crate) stacks: StackTable,
     pub(crate) unwinders: Unwinders,
     pub(crate) live: LiveTable,
@@ -70,13 +73,6 @@ pub(crate) struct Recorder {
     pub(crate) waited_ns: AtomicU64,
 }
 
-/// The session's recorder, if one records. Call it, and use what it gives, only while the calling thread's slot is
-/// `busy` (or from the session itself).
-pub(crate) fn current() -> Option<&'static Recorder> {
-    // SAFETY: the pointer is null or a recorder that a session frees only after every slot was seen not busy.
-    unsafe { CURRENT.load(Ordering::Acquire).as_ref() }
-}
-
 impl Recorder {
     /// A recorder that nobody uses yet; `None` when the system has no memory for its tables.
     pub(crate) fn map(
@@ -85,6 +81,7 @@ impl Recorder {
         seed: u64,
         unwinder: Unwinder,
         modules: &[crate::modules::LoadedModule],
+        (sizes, place): (&TableSizes, &Place),
     ) -> Option<Recorder> {
         let (mode, first_interval) = match recording {
             Recording::Sampled { interval } => (Mode::Sampled, interval),
@@ -98,14 +95,15 @@ impl Recorder {
             doublings: AtomicU32::new(0),
             seed,
             paused: AtomicBool::new(false),
-            stacks: StackTable::map(if exact { EXACT_NODES } else { SAMPLED_NODES })?,
+            arena: SharedArena::map(place)?,
+            stacks: StackTable::map(if exact { EXACT_NODES } else { SAMPLED_NODES }, sizes.journal, place)?,
             unwinders: Unwinders::map(unwinder, exact, modules)?,
             live: LiveTable::map()?,
             last_threads: LastThreads::map(exact)?,
-            ring: EventRing::map(if exact { EXACT_RING } else { SAMPLED_RING })?,
-            chunks: ChunkPool::map()?,
+            ring: EventRing::map(sizes.ring, place)?,
+            chunks: ChunkPool::map(sizes.chunks, place)?,
             thread_ends: bounded(THREAD_ENDS),
-            losses: Losses::default(),
+            losses: Losses::map(place)?,
             writer_call: AtomicU32::new(0),
             writer_asleep: AtomicBool::new(false),
             writer_stuck: AtomicBool::new(false),
@@ -131,7 +129,8 @@ impl Recorder {
             Mode::Sampled => 0,
         };
         let filter = filter::touched_bytes(self.live.len());
-        self.stacks.touched_bytes()
+        self.arena.touched_bytes()
+            + self.stacks.touched_bytes()
             + self.unwinders.touched_bytes()
             + self.live.touched_bytes()
             + self.ring.touched_bytes()
@@ -428,52 +427,4 @@ fn event(
 pub(crate) struct Retired {
     session: u32,
     sample: Option<Sample>,
-}
-
-/// Gives a recorder a life of its own, until [`free`].
-pub(crate) fn leak(recorder: Recorder) -> &'static Recorder {
-    Box::leak(Box::new(recorder))
-}
-
-/// Makes `recorder` the one that hooks use, and sends every thread through its slow path.
-pub(crate) fn install(recorder: &'static Recorder) {
-    CURRENT.store(std::ptr::from_ref(recorder).cast_mut(), Ordering::Release);
-    // From here on every slow path sees the recorder; whoever passed before stored its stops before ours.
-    sys::barrier_on_all_threads();
-    slot::stop_all(recorder.session);
-}
-
-/// Takes the recorder away from hooks and waits until none uses it any more; false when one still does after a second.
-pub(crate) fn detach() -> bool {
-    CURRENT.store(std::ptr::null_mut(), Ordering::Release);
-    wait_for_hooks()
-}
-
-/// Waits until every hook that runs now has returned; false when one has not after a second.
-pub(crate) fn wait_for_hooks() -> bool {
-    sys::barrier_on_all_threads();
-    let start = clock::monotonic_ns();
-    slot::all().all(|slot| {
-        while slot.busy.load(Ordering::Acquire) {
-            if clock::monotonic_ns().saturating_sub(start) > 1_000_000_000 {
-                return false;
-            }
-            sys::sleep(Duration::from_micros(20));
-        }
-        true
-    })
-}
-
-/// Forgets the recorder without freeing it: in a forked child, whose copy may be in any state.
-pub(crate) fn abandon() {
-    CURRENT.store(std::ptr::null_mut(), Ordering::Release);
-}
-
-/// Frees a recorder made by [`leak`].
-///
-/// # Safety
-/// It was never installed or [`detach`] has returned true, and no reference to it is used any more.
-pub(crate) unsafe fn free(recorder: &'static Recorder) {
-    // SAFETY: it came from a box in `leak`; the caller vouches that nobody uses it.
-    drop(unsafe { Box::from_raw(std::ptr::from_ref(recorder).cast_mut()) });
 }

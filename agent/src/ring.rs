@@ -10,7 +10,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use plimsoll_format::{Event, EventKind};
 
 use crate::arena::{Arena, Zeroed};
+use crate::shared_arena::Place;
 
+/// As `format::arena` reads it.
+#[repr(C)]
 #[derive(Default)]
 struct Position {
     turn: AtomicU64,
@@ -24,6 +27,8 @@ struct Position {
     tag: AtomicU64,
 }
 
+const _: () = assert!(size_of::<Position>() == plimsoll_format::RING_POSITION_BYTES);
+
 // SAFETY: integers only.
 unsafe impl Zeroed for Position {}
 
@@ -31,14 +36,17 @@ unsafe impl Zeroed for Position {}
 pub(crate) struct EventRing {
     positions: Arena<Position>,
     head: AtomicU64,
+    /// Next to be read, and next to be given back.
     tail: AtomicU64,
+    given_back: AtomicU64,
 }
 
 impl EventRing {
     /// A ring for `capacity` events (a power of two), `None` when the system has no memory for it.
-    pub(crate) fn map(capacity: usize) -> Option<EventRing> {
-        let positions: Arena<Position> = Arena::map(capacity)?;
-        Some(EventRing { positions, head: AtomicU64::new(0), tail: AtomicU64::new(0) })
+    pub(crate) fn map(capacity: usize, place: &Place) -> Option<EventRing> {
+        let positions: Arena<Position> = place.map(|layout| layout.ring, capacity)?;
+        let at_start = || AtomicU64::new(0);
+        Some(EventRing { positions, head: at_start(), tail: at_start(), given_back: at_start() })
     }
 
     fn position(&self, at: u64) -> Option<&Position> {
@@ -58,6 +66,7 @@ impl EventRing {
                 match self.head.compare_exchange_weak(at, at + 1, Ordering::Relaxed, Ordering::Relaxed) {
                     Ok(_) => {
                         position.store(event);
+                        kill_point!("ring event stored");
                         position.turn.store(free + 1, Ordering::Release);
                         return true;
                     }
@@ -71,7 +80,8 @@ impl EventRing {
         }
     }
 
-    /// Takes the oldest event out; `None` when there is none, or when it is still being written. For one thread only.
+    /// Reads the oldest event that was not read yet; `None` when there is none, or when it is still being written. Its
+    /// place is free again after [`EventRing::give_back`]. For one thread only.
     pub(crate) fn pop(&self) -> Option<Event> {
         let at = self.tail.load(Ordering::Relaxed);
         let position = self.position(at)?;
@@ -80,9 +90,25 @@ impl EventRing {
             return None;
         }
         let event = position.load();
-        position.turn.store(taken + 1, Ordering::Release);
         self.tail.store(at + 1, Ordering::Relaxed);
         event
+    }
+
+    /// How many events were read so far.
+    pub(crate) fn taken(&self) -> u64 {
+        self.tail.load(Ordering::Relaxed)
+    }
+
+    /// Frees the places of the first `taken` events of all: the capture has them. By the thread that reads.
+    pub(crate) fn give_back(&self, taken: u64) {
+        let capacity = self.positions.len() as u64;
+        for at in self.given_back.load(Ordering::Relaxed)..taken {
+            if let Some(position) = self.position(at) {
+                position.turn.store(at / capacity * 2 + 2, Ordering::Release);
+            }
+            kill_point!("ring place given back");
+        }
+        self.given_back.fetch_max(taken, Ordering::Relaxed);
     }
 
     /// Whether so many events wait that the writer should not sleep any longer.
@@ -110,15 +136,8 @@ impl Position {
     fn load(&self) -> Option<Event> {
         let stack = self.stack.load(Ordering::Relaxed);
         let tag = self.tag.load(Ordering::Relaxed);
-        let kinds = [
-            EventKind::Alloc,
-            EventKind::Free,
-            EventKind::ReallocFree,
-            EventKind::ReallocAlloc,
-            EventKind::ReallocUndo,
-        ];
         Some(Event {
-            kind: *kinds.get((tag >> 32) as usize)?,
+            kind: EventKind::from_number(tag >> 32)?,
             ticks: self.ticks.load(Ordering::Relaxed),
             address: self.address.load(Ordering::Relaxed),
             size_bytes: self.size.load(Ordering::Relaxed),
@@ -149,19 +168,21 @@ mod tests {
 
     #[test]
     fn refuses_when_full_and_goes_round() {
-        let ring = EventRing::map(4).expect("memory");
+        let ring = EventRing::map(4, &Place::Private(String::new())).expect("memory");
         for lap in 0..10 {
             (0..4).for_each(|n| assert!(ring.push(&event(1, lap * 4 + n))));
             assert!(!ring.push(&event(1, 99)));
             (0..4).for_each(|n| assert_eq!(ring.pop(), Some(event(1, lap * 4 + n))));
             assert_eq!(ring.pop(), None);
+            assert!(!ring.push(&event(1, 99)), "what is not in the capture stays");
+            ring.give_back(ring.taken());
         }
     }
 
     #[test]
     fn keeps_every_event_and_each_threads_order() {
         const EACH: u64 = 50_000;
-        let ring = EventRing::map(64).expect("memory");
+        let ring = EventRing::map(64, &Place::Private(String::new())).expect("memory");
         let mut next = [0u64; 3];
         std::thread::scope(|scope| {
             for thread in 0..3 {
@@ -176,6 +197,7 @@ mod tests {
             }
             while next.iter().sum::<u64>() < 3 * EACH {
                 let Some(got) = ring.pop() else {
+                    ring.give_back(ring.taken());
                     std::thread::yield_now();
                     continue;
                 };

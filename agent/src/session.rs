@@ -17,21 +17,21 @@
 //! | allocated while paused | not recorded | ignored | in the totals only |
 //! | alive at the end | recorded | – | live at the end |
 
+mod launch;
+
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
-use plimsoll_format::{EndReason, Header, Hook, Mode, Phase, Record};
+use plimsoll_format::{EndReason, Hook, Phase, Record};
 
 use crate::agent_side::{self, AgentThread};
-use crate::allocator_stats::{self, glibc};
-use crate::config::{Compression, Config, LEAST_MAX_BYTES, MAX_INTERVAL, Recording, Unwinder};
+use crate::config::{Compression, Config, KeepIn, Recording, Unwinder};
 use crate::error::{Error, Kind};
-use crate::memory::Footprint;
 use crate::recorder::{self, Recorder};
-use crate::writer::{Outcome, Output, Shared, Writer, lock};
-use crate::{clock, filter, modules, slot, sys, unwind, watcher};
+use crate::writer::{Outcome, Shared, lock};
+use crate::{clock, filter, slot, sys, watcher};
 
 /// Characters kept of a marker's name.
 const LONGEST_MARKER: usize = 1024;
@@ -120,8 +120,8 @@ impl Session {
     /// a new file at each start; without it the session is idle. `PLIMSOLL_MODE` is `sampled` (default), `exact` or
     /// `off`; `PLIMSOLL_INTERVAL` the mean bytes between samples (512KiB); `PLIMSOLL_MAX_BYTES` the bound on the
     /// capture (1GiB sampled, none exact); `PLIMSOLL_UNWINDER` is `auto`, `framehop`, `frame-pointer` or `backtrace`;
-    /// `PLIMSOLL_COMPRESS` is `zstd` or `none` (by the crate's feature `zstd`, [`Compression`]); `PLIMSOLL_SEED` makes
-    /// sampling repeatable. All are ignored in a process with raised privileges.
+    /// `PLIMSOLL_COMPRESS` is `zstd` or `none` (by the crate's feature `zstd`, [`Compression`]); `PLIMSOLL_ARENA` is
+    /// `shared`, `off` or a directory ([`KeepIn`]); `PLIMSOLL_SEED` makes sampling repeatable. All are ignored in a process with raised privileges.
     pub fn from_env_or_idle() -> Session {
         Session::from_env().unwrap_or_else(|error| {
             say(&format!("not recording: {error}"));
@@ -250,6 +250,12 @@ impl Builder {
         self
     }
 
+    /// Where events are kept on their way to the capture; in memory that outlives the process, unless said otherwise.
+    pub fn keep_in(mut self, place: KeepIn) -> Builder {
+        self.config.keep_in = place;
+        self
+    }
+
     /// Makes sampling repeatable: the same program with the same seed samples the same allocations, as long as its
     /// threads start in the same order.
     pub fn seed(mut self, seed: u64) -> Builder {
@@ -279,7 +285,7 @@ fn owned<T: Clone>(work: impl FnOnce() -> Result<T, Kind>) -> Result<T, Error> {
 
 fn start(config: &Config) -> Result<Session, Error> {
     let hook = installed_hook()?;
-    owned(|| start_running(config, hook)).map(|number| Session { number })
+    owned(|| launch::start_running(config, hook)).map(|number| Session { number })
 }
 
 /// Which hook sees this program's allocations: makes one and looks how often it was counted.
@@ -295,111 +301,6 @@ pub(crate) fn installed_hook() -> Result<Hook, Error> {
         (1, true) => Ok(Hook::TrackingAllocator),
         (1, false) => Ok(Hook::Allocator),
         _ => Err(Kind::BothHooks.into()),
-    }
-}
-
-fn start_running(config: &Config, hook: Hook) -> Result<u32, Kind> {
-    check(config)?;
-    let mut running = match RUNNING.try_lock() {
-        Ok(running) => running,
-        Err(std::sync::TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-        Err(std::sync::TryLockError::WouldBlock) => return Err(Kind::AlreadyRecording),
-    };
-    match running.take() {
-        Some(other) if other.pid == std::process::id() => {
-            *running = Some(other);
-            return Err(Kind::AlreadyRecording);
-        }
-        // A parent's session in a forked child: its threads are not here.
-        Some(other) => std::mem::forget(other),
-        None => {}
-    }
-    let started = launch(config, hook)?;
-    let number = started.number;
-    *running = Some(started);
-    Ok(number)
-}
-
-fn check(config: &Config) -> Result<(), Kind> {
-    if let Recording::Sampled { interval } = config.recording
-        && !(1..=MAX_INTERVAL).contains(&interval)
-    {
-        return Err(Kind::BadInterval);
-    }
-    if !config.compression.is_built_in() {
-        return Err(Kind::NoZstd);
-    }
-    match config.max_bytes {
-        Some(bytes) if bytes < LEAST_MAX_BYTES => Err(Kind::BadMaxBytes(LEAST_MAX_BYTES)),
-        _ => Ok(()),
-    }
-}
-
-fn launch(config: &Config, hook: Hook) -> Result<Running, Kind> {
-    let output = config.output.as_deref().ok_or(Kind::NoOutput)?;
-    at_process_events();
-    glibc::find();
-    let footprint = Footprint::new(allocator_stats::ask());
-    let clock = clock::choose();
-    let loaded = modules::loaded();
-    let (unwinder, unwinder_text) = unwind::choose(config.unwinder, &loaded);
-    let number = SESSIONS.fetch_add(1, Ordering::Relaxed) + 1;
-    let seed = config.seed.unwrap_or_else(sys::random);
-    let recorder = Recorder::map(number, config.recording, seed, unwinder, &loaded).ok_or(Kind::NoMemory)?;
-    let output = Output::create(output, config.bound())?;
-    let path = output.base().to_owned();
-    let shared = Arc::new(Shared::default());
-    lock(&shared.modules).update(&loaded);
-    let header = header(config, &recorder, hook, clock, unwinder_text);
-    let recorder = recorder::leak(recorder);
-    let writer = Writer::open(recorder, shared.clone(), header, output, config);
-    if let Some(error) = writer.opening_error() {
-        let path = writer.path().to_owned();
-        drop(writer);
-        // SAFETY: hooks have never seen this recorder, and the writer is gone.
-        unsafe { recorder::free(recorder) };
-        return Err(Kind::Writing { path, error: error.to_string() });
-    }
-    let writer = AgentThread::spawn("plimsoll-writer", Box::new(move || writer.run())).map_err(Kind::NoThread)?;
-    let watcher_stop = Arc::new(watcher::Stop::default());
-    let watch = {
-        let (shared, stop, tick) = (shared.clone(), watcher_stop.clone(), config.tick);
-        move || watcher::run(recorder, &shared, &stop, tick, footprint)
-    };
-    let watcher = match AgentThread::spawn("plimsoll-modules", Box::new(watch)) {
-        Ok(watcher) => watcher,
-        Err(error) => {
-            // The writer ends by itself; its recorder stays, as it may take a moment.
-            *lock(&shared.ending) = Some(EndReason::Detached("a thread could not be started".to_owned()));
-            recorder.call_writer();
-            return Err(Kind::NoThread(error));
-        }
-    };
-    OWNER.store(std::process::id(), Ordering::Relaxed);
-    recorder::install(recorder);
-    Ok(Running { number, pid: std::process::id(), recorder, shared, writer, watcher, watcher_stop, path })
-}
-
-fn header(config: &Config, recorder: &Recorder, hook: Hook, clock: plimsoll_format::Clock, unwinder: String) -> Header {
-    Header {
-        session: sys::random(),
-        segment: 0,
-        mode: recorder.mode,
-        interval_bytes: if recorder.mode == Mode::Exact { 1 } else { recorder.first_interval },
-        pointer_bits: usize::BITS as u8,
-        clock,
-        start: clock::anchor(),
-        hook,
-        pid: std::process::id(),
-        program: program_name(),
-        arch: std::env::consts::ARCH.to_owned(),
-        os: std::env::consts::OS.to_owned(),
-        agent_version: env!("CARGO_PKG_VERSION").to_owned(),
-        unwinder,
-        tick_ns: config.tick.as_nanos() as u64,
-        max_bytes: config.bound().unwrap_or(0),
-        before: slot::sums().program,
-        dropped_segments: 0,
     }
 }
 

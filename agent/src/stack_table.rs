@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use plimsoll_format::StackNode;
 
-use crate::arena::Arena;
+use crate::arena::{Arena, Zeroed};
+use crate::shared_arena::Place;
 
 /// Nodes of a sampled session. Its index takes 512 KiB when fully touched.
 pub(crate) const SAMPLED_NODES: usize = 64 << 10;
@@ -22,16 +23,43 @@ pub(crate) struct StackTable {
     parents: Arena<AtomicU32>,
     /// Open addressing, at most half full: ids, 0 for empty.
     index: Arena<AtomicU32>,
+    /// The newest nodes once more, in the arena: the capture may not have them yet.
+    journal: Arena<JournalEntry>,
     next: AtomicU32,
 }
 
+/// A node as `format::arena` reads it.
+#[repr(C)]
+struct JournalEntry {
+    address: AtomicU64,
+    parent: AtomicU32,
+    /// 0 while the others are being written.
+    id: AtomicU32,
+}
+
+const _: () = assert!(size_of::<JournalEntry>() == plimsoll_format::JOURNAL_ENTRY_BYTES);
+
+// SAFETY: integers only.
+unsafe impl Zeroed for JournalEntry {}
+
+impl JournalEntry {
+    fn write(&self, node: StackNode) {
+        self.id.store(0, Ordering::Release);
+        self.address.store(node.address, Ordering::Release);
+        self.parent.store(node.parent, Ordering::Release);
+        self.id.store(node.id, Ordering::Release);
+    }
+}
+
 impl StackTable {
-    /// A table for `capacity` nodes (a power of two), `None` when the system has no memory for it.
-    pub(crate) fn map(capacity: usize) -> Option<StackTable> {
+    /// A table for `capacity` nodes (a power of two) with a journal of so many in the arena, `None` when the system has no
+    /// memory for it.
+    pub(crate) fn map(capacity: usize, journal: usize, place: &Place) -> Option<StackTable> {
         Some(StackTable {
             addresses: Arena::map(capacity)?,
             parents: Arena::map(capacity)?,
             index: Arena::map(capacity * 2)?,
+            journal: place.map(|layout| layout.journal, journal)?,
             next: AtomicU32::new(1),
         })
     }
@@ -75,6 +103,10 @@ impl StackTable {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         self.parents.get(id as usize)?.store(parent, Ordering::Relaxed);
         self.addresses.get(id as usize)?.store(address, Ordering::Release);
+        // Before anybody can find the node, and so before any event that has it.
+        if let Some(at) = (id as usize).checked_rem(self.journal.len()) {
+            self.journal.get(at)?.write(StackNode { id, parent, address });
+        }
         match entry.compare_exchange(0, id, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => Some(Ok(id)),
             Err(taken) => Some(Err(taken)),
@@ -96,7 +128,8 @@ impl StackTable {
     /// Bytes touched at most: the index is hashed all over, the nodes fill up in order.
     pub(crate) fn touched_bytes(&self) -> u64 {
         let nodes = u64::from(self.len());
-        nodes * 12 + (nodes * 4096).min(self.index.len() as u64 * 4)
+        let journal = size_of_val::<[JournalEntry]>(&self.journal) as u64;
+        nodes * 12 + (nodes * 4096).min(self.index.len() as u64 * 4) + journal
     }
 }
 
@@ -113,7 +146,7 @@ mod tests {
     #[test]
     fn equal_stacks_are_one_node_and_a_full_table_says_so() {
         // Room for ids 1 … 7.
-        let table = StackTable::map(8).expect("memory");
+        let table = StackTable::map(8, 4, &Place::Private(String::new())).expect("memory");
         let a = table.child(0, 0x10).expect("room");
         let b = table.child(a, 0x20).expect("room");
         assert_eq!(table.child(0, 0x10), Some(a));
@@ -129,7 +162,7 @@ mod tests {
 
     #[test]
     fn threads_agree_on_nodes() {
-        let table = StackTable::map(1 << 14).expect("memory");
+        let table = StackTable::map(1 << 14, 64, &Place::Private(String::new())).expect("memory");
         let build = || {
             (0..2000u64).fold(Vec::new(), |mut ids, step| {
                 let parent = if step % 7 == 0 { 0 } else { ids.last().copied().unwrap_or(0) };

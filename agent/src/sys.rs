@@ -2,7 +2,10 @@
 //!
 //! Nothing here allocates, and whatever a hook calls keeps `errno` (see [`Errno`]).
 
-use std::ffi::c_int;
+use std::ffi::{CString, c_int};
+use std::fs::File;
+use std::os::fd::AsRawFd;
+use std::path::Path;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
@@ -151,6 +154,52 @@ pub(crate) fn resident_bytes(start: usize, bytes: usize) -> u64 {
         resident += present.iter().take(len.div_ceil(page)).filter(|page| **page & 1 == 1).count() * page;
     }
     resident as u64
+}
+
+/// Gives a new file so many bytes for good, zeros: touching them in a mapping cannot fail for want of room any more.
+pub(crate) fn reserve(file: &File, bytes: u64) -> std::io::Result<()> {
+    // SAFETY: the descriptor is open as long as `file` lives; no memory is touched.
+    match unsafe { libc::fallocate(file.as_raw_fd(), 0, 0, bytes as libc::off_t) } {
+        0 => Ok(()),
+        _ => Err(std::io::Error::last_os_error()),
+    }
+}
+
+/// Whether a directory is on a file system that lives in memory.
+pub(crate) fn is_in_memory(path: &Path) -> bool {
+    use std::os::unix::ffi::OsStrExt;
+    let Ok(path) = CString::new(path.as_os_str().as_bytes()) else { return false };
+    let mut found = std::mem::MaybeUninit::<libc::statfs>::uninit();
+    // SAFETY: the path is a C string; the structure is read only when the system says that it filled it.
+    let kind = unsafe {
+        if libc::statfs(path.as_ptr(), found.as_mut_ptr()) != 0 {
+            return false;
+        }
+        found.assume_init().f_type
+    };
+    kind == libc::TMPFS_MAGIC || kind == RAMFS_MAGIC
+}
+
+const RAMFS_MAGIC: libc::__fsword_t = 0x8584_58f6;
+
+/// The user that the process runs as.
+pub(crate) fn user() -> u32 {
+    // SAFETY: geteuid takes no arguments and cannot fail.
+    unsafe { libc::geteuid() }
+}
+
+/// Makes forked children, however they are made, find zeros in the page that starts at `page`. False when the system
+/// cannot, or its pages are larger.
+pub(crate) fn wipe_on_fork<T>(page: &'static T) -> bool {
+    // SAFETY: the memory stays what it is in this process; a child reads zeros, which the callers' type allows.
+    unsafe { libc::madvise(std::ptr::from_ref(page).cast_mut().cast(), size_of::<T>(), libc::MADV_WIPEONFORK) == 0 }
+}
+
+/// Ends the process at once, as if the system had: for tests of what is left then.
+#[cfg(debug_assertions)]
+pub(crate) fn kill_this_process() {
+    // SAFETY: signalling oneself touches no memory.
+    unsafe { libc::kill(libc::getpid(), libc::SIGKILL) };
 }
 
 /// Whether the process runs with more rights than its user has: then the environment is not to be trusted.

@@ -56,8 +56,13 @@ fn fork_and_exit(session: plimsoll::Session) {
 }
 
 fn captures(directory: &Path) -> Vec<PathBuf> {
+    files(directory, "plim")
+}
+
+fn files(directory: &Path, extension: &str) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(directory).expect("a directory");
-    entries.map(|entry| entry.expect("an entry").path()).collect()
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    paths.filter(|path| path.extension().is_some_and(|found| found == extension)).collect()
 }
 
 fn leaked(path: &Path) -> usize {
@@ -107,11 +112,15 @@ fn killed_after_a_tick_keeps_what_was_written() {
 fn a_service_that_restarts_leaves_one_capture_per_start() {
     let directory = tempfile::tempdir().expect("a directory");
     let output = format!("{}/captures/", directory.path().display());
+    let mut aborted = 0;
     for (start, ending) in ["abort", "exit", "fail", "drop", "abort"].iter().cycle().take(10).enumerate() {
         run_child("ending", &[("ENDING", ending), ("PLIMSOLL_OUTPUT", &output)]);
         let captures = captures(Path::new(&output));
         assert_eq!(captures.len(), start + 1);
         assert!(captures.iter().all(|capture| read(capture).headers.len() == 1));
+        // What an aborted process had not written yet is saved by the next start.
+        assert_eq!(files(Path::new(&output), "arena").len(), aborted);
+        aborted += usize::from(*ending == "abort");
     }
 }
 

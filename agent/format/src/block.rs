@@ -309,7 +309,7 @@ impl Block {
     /// The records of this block, in order. Those of an unknown kind or with undecodable bytes come as errors and
     /// are skipped by their length; an unreadable block gives none.
     pub fn records(&self) -> RecordIter<'_> {
-        self.try_records().unwrap_or(RecordIter { payload: Cow::Borrowed(&[]), at: 0 })
+        self.try_records().unwrap_or(RecordIter { payload: Cow::Borrowed(&[]), at: 0, without_events: false })
     }
 
     /// As [`Block::records`], for readers that count what they could not read. Decompresses, at each call.
@@ -318,7 +318,7 @@ impl Block {
     /// The codec is not known (or not built in), or the payload is not what its header and codec promise.
     pub fn try_records(&self) -> Result<RecordIter<'_>, UnreadableBlock> {
         let payload = decompress(self.header.codec, &self.payload, self.header.raw_bytes)?;
-        Ok(RecordIter { payload, at: 0 })
+        Ok(RecordIter { payload, at: 0, without_events: false })
     }
 }
 
@@ -337,16 +337,29 @@ pub struct RecordIter<'a> {
     payload: Cow<'a, [u8]>,
     /// Where the next record begins.
     at: usize,
+    without_events: bool,
+}
+
+impl RecordIter<'_> {
+    /// Passes over events.
+    #[must_use]
+    pub fn without_events(self) -> Self {
+        RecordIter { without_events: true, ..self }
+    }
 }
 
 impl Iterator for RecordIter<'_> {
     type Item = Result<Record, UnknownRecord>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let rest = self.payload.get(self.at..).filter(|rest| !rest.is_empty())?;
-        let (record, after) = split_record(rest);
-        self.at = self.payload.len() - after.len();
-        Some(record)
+        loop {
+            let rest = self.payload.get(self.at..).filter(|rest| !rest.is_empty())?;
+            let (record, after) = split_record(rest);
+            self.at = self.payload.len() - after.len();
+            if !(self.without_events && matches!(record, Ok(Record::Events(_)))) {
+                return Some(record);
+            }
+        }
     }
 }
 

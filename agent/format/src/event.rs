@@ -78,6 +78,11 @@ impl EventKind {
         matches!(self, EventKind::Alloc | EventKind::ReallocAlloc)
     }
 
+    /// The kind of this number, in the order above from 0 on.
+    pub fn from_number(number: u64) -> Option<EventKind> {
+        u8::try_from(number).ok().and_then(EventKind::from_op)
+    }
+
     fn op(self) -> u8 {
         match self {
             EventKind::Alloc => ALLOC,
@@ -116,6 +121,11 @@ pub(crate) fn is_event(operation: u8) -> bool {
 }
 
 impl PackState {
+    /// What the first event of a thread's chunk in exact mode refers to.
+    pub fn of_thread(thread: u32) -> PackState {
+        PackState { thread, interval_bytes: 1, ..PackState::default() }
+    }
+
     /// Appends `event` to the front of `out` and returns the bytes written, or `None` when `out` is shorter than
     /// [`MAX_EVENT_BYTES`] (nothing is written and the state is unchanged then).
     ///

@@ -21,6 +21,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod arena;
 mod block;
 mod codec;
 mod columns;
@@ -32,6 +33,10 @@ mod wire;
 #[cfg_attr(not(feature = "zstd"), path = "no_zstd.rs")]
 mod zstd;
 
+pub use arena::{
+    ARENA_HEADER_BYTES, ARENA_MAGIC, ARENA_VERSION, ARENA_WORDS_AT, ArenaInfo, ArenaLayout, CHUNK_HEADER_BYTES,
+    JOURNAL_ENTRY_BYTES, MAX_ARENA_BYTES, MAX_ARENA_PATH_BYTES, NoArena, RING_POSITION_BYTES, Remains, arena_word,
+};
 pub use block::{
     BLOCK_HEADER_BYTES, BLOCK_MAGIC, Block, BlockHeader, BlockWriter, FILE_HEADER_BYTES, FILE_MAGIC, MAX_BLOCK_BYTES,
     RecordIter, SPAN_FROM_BYTES, UnknownRecord, VERSION, file_header, parse_file_header,

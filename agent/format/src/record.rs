@@ -95,6 +95,8 @@ pub enum Record {
     Allocator(AllocatorReading),
     /// What the resident set is mapped for. The allocators' readings of the same moment stand before it.
     Mappings(Mappings),
+    /// Where the arena is, or why there is none.
+    Arena(ArenaPlace),
 }
 
 /// How allocations were recorded.
@@ -353,6 +355,30 @@ pub enum LossCause {
     Reentered,
 }
 
+impl LossCause {
+    /// All causes, with the system's error number for failed writes.
+    pub fn all(write_error: i32) -> [LossCause; 5] {
+        [
+            LossCause::WriterBehind,
+            LossCause::WriteFailed(write_error),
+            LossCause::StackTableFull,
+            LossCause::LiveTableFull,
+            LossCause::Reentered,
+        ]
+    }
+
+    /// Its position among all.
+    pub fn number(self) -> usize {
+        match self {
+            LossCause::WriterBehind => 0,
+            LossCause::WriteFailed(_) => 1,
+            LossCause::StackTableFull => 2,
+            LossCause::LiveTableFull => 3,
+            LossCause::Reentered => 4,
+        }
+    }
+}
+
 /// Events that could not be recorded. Counters are not affected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub struct Loss {
@@ -449,6 +475,15 @@ pub struct Span {
     pub first_ticks: u64,
     /// None of its events is stamped later.
     pub last_ticks: u64,
+}
+
+/// Where the arena of a session is: shared memory that outlives the process and holds what is not in the capture yet.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct ArenaPlace {
+    /// Its path, lossy UTF-8; empty when there is none.
+    pub path: String,
+    /// Why there is none; empty when there is one.
+    pub reason: String,
 }
 
 /// How a capture ended.

@@ -14,6 +14,8 @@ pub(super) struct CgroupFiles {
     usage: PathBuf,
     stat: PathBuf,
     inactive_file: &'static str,
+    /// Counts kills for want of memory.
+    oom: PathBuf,
     /// Limits of the cgroup and its ancestors.
     limits: Vec<PathBuf>,
 }
@@ -39,9 +41,9 @@ impl CgroupFiles {
     }
 
     fn at(version: u8, root: &Path, mount: &str, mount_root: &str, path: &str) -> CgroupFiles {
-        let (usage, limit, inactive_file) = match version {
-            1 => ("memory.usage_in_bytes", "memory.limit_in_bytes", "total_inactive_file"),
-            _ => ("memory.current", "memory.max", "inactive_file"),
+        let (usage, limit, inactive_file, oom) = match version {
+            1 => ("memory.usage_in_bytes", "memory.limit_in_bytes", "total_inactive_file", "memory.oom_control"),
+            _ => ("memory.current", "memory.max", "inactive_file", "memory.events"),
         };
         let top = root.join(mount.trim_start_matches('/'));
         // Inside a container the mount shows a part of the hierarchy: its root is cut off the path.
@@ -54,8 +56,14 @@ impl CgroupFiles {
             usage: own.join(usage),
             stat: own.join("memory.stat"),
             inactive_file,
+            oom: own.join(oom),
             limits: ancestors.map(|directory| directory.join(limit)).collect(),
         }
+    }
+
+    /// The file that counts kills for want of memory.
+    pub(super) fn oom_file(&self) -> &Path {
+        &self.oom
     }
 
     /// The numbers now; `None` when the cgroup has none (the root of version 2).
@@ -71,6 +79,15 @@ impl CgroupFiles {
             inactive_file_bytes: inactive.and_then(|value| value.trim().parse().ok()).unwrap_or(0),
         })
     }
+}
+
+/// Kills for want of memory that a file of a cgroup counts; `None` for any other file.
+pub(crate) fn oom_kills_in(path: &str) -> Option<u64> {
+    if !path.starts_with("/sys/fs/cgroup/") || path.contains("..") {
+        return None;
+    }
+    let text = fs::read_to_string(path).ok()?;
+    text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
 }
 
 /// "max" and anything else that is no number give `None`.

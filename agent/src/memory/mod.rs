@@ -9,6 +9,7 @@ mod smaps;
 use plimsoll_format::{AgentCost, SystemMemory, Tick};
 
 use crate::clock;
+pub(crate) use cgroup::oom_kills_in;
 pub(crate) use footprint::Footprint;
 
 /// Keeps files open and state between ticks.
@@ -25,6 +26,13 @@ impl MemoryReader {
             cgroup: cgroup::CgroupFiles::find(std::path::Path::new("/")),
             system: sysinfo::System::new().ok(),
         }
+    }
+
+    /// The limit that is in force, and the file of the cgroup that counts kills for want of memory.
+    pub(crate) fn limit(&mut self) -> (Option<u64>, String) {
+        let limit = self.cgroup.as_mut().and_then(cgroup::CgroupFiles::read).and_then(|cgroup| cgroup.limit_bytes);
+        let file = self.cgroup.as_ref().map(|cgroup| cgroup.oom_file().to_string_lossy().into_owned());
+        (limit, file.unwrap_or_default())
     }
 
     /// Everything at this moment, with the agent's cost as the caller knows it.

@@ -18,11 +18,14 @@ impl Writer {
     pub(super) fn flush(&mut self) {
         self.blocks.finish(&mut self.buffer);
         if self.buffer.is_empty() {
+            // What was drained may have held nothing new.
+            self.chunks.give_back(&self.recorder.chunks);
             return;
         }
         if self.failing.is_some() {
             self.salvage(true);
         } else {
+            kill_point!("about to write");
             match self.output.append(&self.buffer) {
                 Ok(()) => self.written_bytes += self.buffer.len() as u64,
                 Err(error) => {
@@ -32,6 +35,17 @@ impl Writer {
             }
         }
         self.buffer.clear();
+        self.give_back();
+    }
+
+    /// States that the capture has what was taken out of the arena's tables (or that it is counted as lost), and lets hooks
+    /// have the room again.
+    fn give_back(&mut self) {
+        kill_point!("blocks written");
+        let recorder = self.recorder;
+        recorder.arena.state(self.output.segment(), self.output.bytes(), self.ring_taken);
+        self.chunks.give_back(&recorder.chunks);
+        recorder.ring.give_back(self.ring_taken);
     }
 
     /// Tries to go on after a failure: with everything that was defined, as the definitions since may be lost, and with
@@ -61,6 +75,7 @@ impl Writer {
             }
         }
         self.buffer.clear();
+        self.give_back();
     }
 
     fn failed(&mut self, error: &std::io::Error) {

@@ -21,7 +21,7 @@ use plimsoll_format::{
     SPAN_FROM_BYTES, unpack,
 };
 
-use crate::chunk::{ChunkReader, Part, first_state};
+use crate::chunk::{ChunkReader, Part};
 use crate::clock;
 use crate::config::{Compression, Config};
 use crate::live_table::THIN_AT;
@@ -81,6 +81,8 @@ pub(crate) struct Writer {
     chunks: ChunkReader,
     /// Per chunk, what the next part of it refers to.
     chunk_states: Vec<PackState>,
+    /// Events of the ring that are in blocks.
+    ring_taken: u64,
     memory: MemoryReader,
     balance: Option<Balance>,
     tick: Duration,
@@ -130,6 +132,7 @@ impl Writer {
             definitions: Definitions::default(),
             chunks: ChunkReader::new(),
             chunk_states: Vec::new(),
+            ring_taken: 0,
             memory: MemoryReader::open(),
             balance: is_bounded_exact.then(Balance::default),
             tick: config.tick,
@@ -242,7 +245,7 @@ impl Writer {
             self.chunk_states.resize(at + 1, PackState::default());
         }
         let Some(next_state) = self.chunk_states.get_mut(at) else { return };
-        let state = if part.is_first { first_state(part.thread) } else { *next_state };
+        let state = if part.is_first { PackState::of_thread(part.thread) } else { *next_state };
         let mut events = unpack(state, part.packed);
         match &mut self.balance {
             Some(balance) => events.by_ref().flatten().for_each(|event| balance.add(event)),
@@ -256,6 +259,8 @@ impl Writer {
             Events { packing: 1, state, count: part.count, packed: part.packed.to_vec() },
             (first, clock::now().max(first)),
         );
+        // Stated by the next write, which has it: nothing is written between the two.
+        self.recorder.chunks.taken(part, self.recorder.arena.epoch().wrapping_add(1));
     }
 
     fn take_ring(&mut self) {
@@ -278,6 +283,7 @@ impl Writer {
         }
         if count > 0 {
             self.push_events(Events { packing: 1, state: first, count, packed }, (earliest, latest));
+            self.ring_taken = self.recorder.ring.taken();
             if self.failing.is_none() {
                 self.recorder.writer_stuck.store(false, Ordering::Relaxed);
             }
@@ -336,6 +342,7 @@ impl Writer {
             self.recover();
         }
         let watermark = clock::now();
+        self.recorder.arena.looked_round(watermark);
         self.sweep();
         self.write_notes();
         self.define();
@@ -411,6 +418,7 @@ impl Writer {
         self.header.dropped_segments = self.output.dropped();
         self.push(&Record::Header(self.header.clone()));
         self.push(&Record::Anchor(clock::anchor()));
+        self.push(&Record::Arena(self.recorder.arena.told.clone()));
         let (mut definitions, shared) = (std::mem::take(&mut self.definitions), self.shared.clone());
         definitions.all(self.recorder, &shared, &mut |record| self.push(record));
         self.definitions = definitions;
@@ -428,6 +436,9 @@ impl Writer {
         }
         self.push(&Record::End(End { ticks: clock::now(), reason, lost_blocks: 0 }));
         self.flush();
+        kill_point!("end written");
+        self.recorder.arena.remove();
+        kill_point!("arena removed");
         self.outcome.written_bytes = self.written_bytes;
         *lock(&self.shared.outcome) = Some(std::mem::take(&mut self.outcome));
     }

@@ -75,6 +75,11 @@ impl Output {
         self.segment
     }
 
+    /// Length of the present segment.
+    pub(super) fn bytes(&self) -> u64 {
+        self.offset
+    }
+
     pub(super) fn dropped(&self) -> u32 {
         self.dropped
     }
@@ -113,7 +118,9 @@ impl Output {
     /// Starts the next segment beside the first and drops the oldest when there are too many.
     pub(super) fn next_segment(&mut self) -> io::Result<()> {
         let path = numbered(&self.base, self.segment + 1);
+        kill_point!("about to rotate");
         self.file = create(&path)?;
+        kill_point!("segment created");
         self.segment += 1;
         self.offset = 0;
         self.opening_bytes = 0;

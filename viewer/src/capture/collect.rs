@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use plimsoll_format::{
-    AllocatorReading, Anchor, Counters, Damage, End, Events, Header, Loss, Record, Symbols, Thinning, Thread, Tick,
-    unpack,
+    AllocatorReading, Anchor, ArenaPlace, Counters, Damage, End, Events, Header, Loss, Record, Remains, Symbols,
+    Thinning, Thread, Tick, unpack,
 };
 
 use crate::model::{
-    Footprint, MissingTime, ModuleId, Modules, PhaseChange, Profile, SegmentInfo, SessionClock, StackTable, TagId,
-    ThreadId, ThreadInfo, Unread,
+    EndKind, Footprint, MissingTime, ModuleId, Modules, PhaseChange, Profile, Recovered, SegmentInfo, SessionClock,
+    StackTable, TagId, ThreadId, ThreadInfo, Unread,
 };
 
+use super::arena::{ARENA_SEGMENT, ArenaFile};
 use super::coming::{Coming, Position};
 use super::end;
 use super::error::LoadError;
@@ -80,6 +81,7 @@ pub(super) struct Collector {
     losses: Vec<Loss>,
     intervals: Vec<(u64, u64)>,
     symbols: Vec<Symbols>,
+    arena: Option<ArenaPlace>,
     unread: Unread,
     end: Option<End>,
     spans: Vec<SegmentSpan>,
@@ -114,6 +116,7 @@ impl Collector {
             losses: Vec::new(),
             intervals: Vec::new(),
             symbols: Vec::new(),
+            arena: None,
             unread: Unread::default(),
             end: None,
             spans: Vec::new(),
@@ -129,8 +132,9 @@ impl Collector {
     pub(super) fn take(&mut self, found: Found<'_, Noted>) {
         match found {
             Found::Segment { number, .. } => {
-                // A cut that is not in the last file is damage in the middle of the capture.
-                self.cut.take().iter().for_each(|cut| self.damaged(cut));
+                // A cut that is not in the last file is damage in the middle of the capture, unless the arena has what was
+                // being written.
+                self.cut.take().iter().filter(|_| number != ARENA_SEGMENT).for_each(|cut| self.damaged(cut));
                 self.spans.push(SegmentSpan { number, first_ticks: None, last_ticks: self.newest_ticks });
                 self.position = Position { file: self.spans.len() as u32, offset: 0 };
             }
@@ -233,6 +237,7 @@ impl Collector {
                 self.footprints.push(Footprint { mappings, allocators }, |_| {});
             }
             Record::Symbols(symbols) => self.symbols.push(symbols),
+            Record::Arena(place) => self.arena = Some(place),
             // When the block after it was written. That one may be lost, so this is no moment of a file's.
             Record::Span(span) => self.newest_ticks = self.newest_ticks.max(span.last_ticks),
             Record::End(end) => {
@@ -283,7 +288,12 @@ impl Collector {
     }
 
     /// The profile, with everything that a reader should know as warnings.
-    pub(super) fn finish(mut self, segments: Vec<SegmentInfo>, found: Vec<String>) -> Result<Profile, LoadError> {
+    pub(super) fn finish(
+        mut self,
+        segments: Vec<SegmentInfo>,
+        found: Vec<String>,
+        left: Option<(ArenaFile, Remains)>,
+    ) -> Result<Profile, LoadError> {
         let Some(header) = self.header.take() else {
             let bytes = segments.iter().map(|segment| segment.bytes).sum();
             return Err(LoadError::NoHeader { path: self.path, bytes });
@@ -293,9 +303,17 @@ impl Collector {
         let last_file = segments.last().map_or(self.path.as_path(), |segment| segment.path.as_path());
         let newest = self.newest_ticks.max(header.start.ticks);
         self.unread.cut_bytes = self.cut.map_or(0, |cut| cut.bytes);
-        let end = end::judge(self.end.as_ref(), self.cut.is_some(), &header, last_file, newest);
-        let lost_blocks = self.end.as_ref().map_or(0, |end| end.lost_blocks);
         let missing = missing_times(&self.spans, &header, &clock);
+        let mut end = end::judge(self.end.as_ref(), self.cut.is_some(), &header, last_file, newest);
+        if let Some((_, remains)) = left.as_ref().filter(|_| self.end.is_none()) {
+            end.kind = EndKind::Killed;
+            if missing.is_empty() {
+                let untold = untold(remains, &self.losses, newest);
+                self.losses.extend(untold);
+            }
+        }
+        let recovered = left.map(|(file, remains)| Recovered::of(file.path, &remains));
+        let lost_blocks = self.end.as_ref().map_or(0, |end| end.lost_blocks);
         let mut profile = Profile {
             path: self.path,
             segments,
@@ -319,6 +337,8 @@ impl Collector {
             unread: self.unread,
             gap_until_ticks: self.gap_until_ticks.or(self.gap_open.then_some(newest)),
             lost_blocks,
+            recovered,
+            arena: self.arena,
             warnings: found,
             header,
         };
@@ -328,12 +348,31 @@ impl Collector {
     }
 }
 
+/// What a killed process could not record and had no time to tell.
+fn untold(remains: &Remains, told: &[Loss], newest: u64) -> Vec<Loss> {
+    let left = |all: &Loss| {
+        let told = told.iter().filter(|told| told.cause.number() == all.cause.number());
+        let less = |all: u64, count: fn(&Loss) -> u64| told.clone().map(count).fold(all, u64::saturating_sub);
+        let loss = Loss {
+            from_ticks: remains.last_ticks.min(newest),
+            to_ticks: newest,
+            allocations: less(all.allocations, |loss| loss.allocations),
+            bytes: less(all.bytes, |loss| loss.bytes),
+            frees: less(all.frees, |loss| loss.frees),
+            freed_bytes: less(all.freed_bytes, |loss| loss.freed_bytes),
+            ..*all
+        };
+        (loss.allocations > 0 || loss.frees > 0).then_some(loss)
+    };
+    remains.losses.iter().filter_map(left).collect()
+}
+
 /// The spans of time between segments that are left, and before the first one.
 fn missing_times(spans: &[SegmentSpan], header: &Header, clock: &SessionClock) -> Vec<MissingTime> {
     let mut missing = Vec::new();
     let mut next = 0;
     let mut last_ticks = header.start.ticks;
-    for span in spans {
+    for span in spans.iter().filter(|span| span.number != ARENA_SEGMENT) {
         if span.number > next {
             missing.push(MissingTime {
                 from_ns: clock.ns(last_ticks),

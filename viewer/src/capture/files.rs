@@ -20,17 +20,30 @@ const SEARCH_BYTES: u64 = 16 << 20;
 #[derive(Debug)]
 pub(crate) struct SegmentFile {
     pub(crate) path: PathBuf,
-    file: File,
+    input: Input,
     /// Its number in the session.
     pub(crate) number: u32,
     /// Length when it was opened: no pass reads further.
     pub(crate) bytes: u64,
+    /// Events in blocks from this offset on are read elsewhere.
+    pub(super) events_until: Option<u64>,
+    /// Where it says that its process's arena is.
+    pub(super) arena: Option<PathBuf>,
+}
+
+/// Where a segment's bytes are.
+#[derive(Debug)]
+enum Input {
+    File(File),
+    Bytes(Vec<u8>),
 }
 
 /// The files of one session, in order.
 pub(super) struct FoundFiles {
     pub(super) files: Vec<SegmentFile>,
     pub(super) session: u64,
+    /// Name of the first one, whether it is there or not.
+    pub(super) base: PathBuf,
     pub(super) warnings: Vec<String>,
 }
 
@@ -44,11 +57,22 @@ impl SegmentFile {
         self.bytes_from(0)
     }
 
+    /// A segment that is no file of its own.
+    pub(super) fn of_bytes(path: PathBuf, number: u32, bytes: Vec<u8>) -> SegmentFile {
+        let length = bytes.len() as u64;
+        SegmentFile { path, input: Input::Bytes(bytes), number, bytes: length, events_until: None, arena: None }
+    }
+
     /// The file's bytes from an offset on. All readers of a file share its place: one at a time.
-    pub(super) fn bytes_from(&self, offset: u64) -> Result<impl Read + '_, LoadError> {
-        let mut file = &self.file;
-        file.seek(SeekFrom::Start(offset)).map_err(|source| self.read_error(source))?;
-        Ok(file.take(self.bytes.saturating_sub(offset)))
+    pub(super) fn bytes_from(&self, offset: u64) -> Result<Box<dyn Read + '_>, LoadError> {
+        match &self.input {
+            Input::File(file) => {
+                let mut file = file;
+                file.seek(SeekFrom::Start(offset)).map_err(|source| self.read_error(source))?;
+                Ok(Box::new(file.take(self.bytes.saturating_sub(offset))))
+            }
+            Input::Bytes(bytes) => Ok(Box::new(bytes.get(offset as usize..).unwrap_or_default())),
+        }
     }
 
     pub(super) fn read_error(&self, source: io::Error) -> LoadError {
@@ -71,7 +95,8 @@ pub(super) fn find(path: &Path) -> Result<FoundFiles, LoadError> {
     };
     let wanted = named.as_ref().map(|(_, session, _)| *session);
     let base = named.as_ref().map_or(path, |(_, _, base)| base);
-    let (mut siblings, warnings) = siblings(base, path, wanted);
+    let base = base.to_owned();
+    let (mut siblings, warnings) = siblings(&base, path, wanted);
     let session = wanted.or_else(|| siblings.iter().max_by_key(|(segment, _)| segment.number).map(|found| found.1));
     let Some(session) = session else { return Err(LoadError::Missing { path: path.to_owned() }) };
     siblings.retain(|sibling| sibling.1 == session);
@@ -79,7 +104,7 @@ pub(super) fn find(path: &Path) -> Result<FoundFiles, LoadError> {
     files.extend(named.map(|named| named.0));
     files.sort_by_key(|segment| segment.number);
     files.dedup_by_key(|segment| segment.number);
-    Ok(FoundFiles { files, session, warnings })
+    Ok(FoundFiles { files, session, base, warnings })
 }
 
 /// `NAME.7` as (`NAME`, 7); any other name stays whole.
@@ -158,13 +183,22 @@ fn open_file(path: &Path) -> Result<(File, u64), LoadError> {
 
 /// Which session and segment a file belongs to: its first block's, by the first header record of that session.
 fn identify(path: &Path, file: File, bytes: u64) -> Result<(SegmentFile, u64), LoadError> {
-    let mut segment = SegmentFile { path: path.to_owned(), file, number: 0, bytes };
-    let header = first_header(&segment)?;
+    let mut segment = SegmentFile {
+        path: path.to_owned(),
+        input: Input::File(file),
+        number: 0,
+        bytes,
+        events_until: None,
+        arena: None,
+    };
+    let (header, arena) = first_header(&segment)?;
     segment.number = header.segment;
+    segment.arena = arena;
     Ok((segment, header.session))
 }
 
-fn first_header(segment: &SegmentFile) -> Result<Header, LoadError> {
+/// The first header record of the session, and the path of the arena that the same block tells.
+fn first_header(segment: &SegmentFile) -> Result<(Header, Option<PathBuf>), LoadError> {
     let path = || segment.path.clone();
     let mut input = segment.bytes_from_start()?;
     let mut start = Vec::with_capacity(FILE_HEADER_BYTES);
@@ -185,12 +219,16 @@ fn first_header(segment: &SegmentFile) -> Result<Header, LoadError> {
             if *session.get_or_insert(block.header.session) != block.header.session {
                 continue;
             }
-            let header = block.records().find_map(|record| match record {
-                Ok(Record::Header(header)) => Some(header),
-                _ => None,
-            });
+            let (mut header, mut arena) = (None, None);
+            for record in block.records().flatten() {
+                match record {
+                    Record::Header(found) if header.is_none() => header = Some(found),
+                    Record::Arena(place) if !place.path.is_empty() => arena = Some(PathBuf::from(place.path)),
+                    _ => {}
+                }
+            }
             if let Some(header) = header {
-                return Ok(Header { session: block.header.session, ..header });
+                return Ok((Header { session: block.header.session, ..header }, arena));
             }
         }
         let searched = read >= SEARCH_BYTES && !has_magic && session.is_none();

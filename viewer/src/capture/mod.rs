@@ -6,6 +6,7 @@
 //! when it was opened, so that every pass sees the same bytes. Nothing is kept of the events: memory is bounded by
 //! what the capture defines, not by its length.
 
+mod arena;
 mod collect;
 mod coming;
 mod end;
@@ -22,6 +23,8 @@ use std::sync::Arc;
 
 use crate::model::Profile;
 
+pub(crate) use arena::ARENA_SEGMENT;
+pub use arena::{ArenaFile, in_shared_memory, inside};
 use collect::{Collector, Noted};
 pub(crate) use coming::{Coming, Position};
 pub use error::LoadError;
@@ -93,7 +96,7 @@ pub struct Capture {
 /// Opens the capture that `path` belongs to and reads everything but its events.
 ///
 /// Of a capture in segments (`NAME`, `NAME.1`, …) all that are left are read as one, whichever of them is named, and
-/// also when `NAME` itself is gone. Damage, loss and a missing end are no errors: they are told in
+/// also when `NAME` itself is gone. What a killed process left in shared memory is read with them. Damage, loss and a missing end are no errors: they are told in
 /// [`Profile::warnings`].
 ///
 /// # Errors
@@ -101,15 +104,19 @@ pub struct Capture {
 /// When there is no such file, it cannot be read, or it is no capture; see [`LoadError`].
 pub fn open(path: impl AsRef<Path>, options: &LoadOptions) -> Result<Capture, LoadError> {
     let path = path.as_ref();
-    let found = files::find(path)?;
+    let mut found = files::find(path)?;
+    let segments = found.files.iter().map(SegmentFile::info).collect();
+    let left = arena::find(&found, &found.base);
+    if let Some((file, remains)) = &left {
+        arena::add(&mut found, file, remains);
+    }
     let mut collector = Collector::new(path);
     let wanted = |first, last| options.events.wants(first, last);
     let progress = options.progress.as_deref();
     let source = Source { files: &found.files, session: found.session, wanted: &wanted, progress };
     pipeline::scan(&source, &pipeline::each(Noted::of), &mut |item| collector.take(item))?;
-    let segments = found.files.iter().map(SegmentFile::info).collect();
     let coming = collector.coming();
-    let profile = collector.finish(segments, found.warnings)?;
+    let profile = collector.finish(segments, found.warnings, left)?;
     Ok(Capture { profile, coming, files: found.files, session: found.session, options: options.clone() })
 }
 
@@ -138,6 +145,6 @@ impl Capture {
 
     /// The files of the capture, in order.
     pub fn paths(&self) -> Vec<PathBuf> {
-        self.files.iter().map(|file| file.path.clone()).collect()
+        self.profile.segments.iter().map(|file| file.path.clone()).collect()
     }
 }

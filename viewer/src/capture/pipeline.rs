@@ -87,7 +87,10 @@ fn decode_all<'a, T>(jobs: Receiver<Job<'a>>, made: SyncSender<Made<'a, T>>, dec
             Ok(Piece::PassedOver { offset, header, fate, gap }) => {
                 Made::Found(Found::Block { offset, header, fate }, gap, Vec::new())
             }
-            Ok(Piece::Block { block, fate, gap }) => decode_block(&block, fate, gap, decode),
+            Ok(Piece::Block { block, fate, gap, without_events: false }) => decode_block(&block, fate, gap, decode),
+            Ok(Piece::Block { block, fate, gap, .. }) => {
+                decode_block(&block, fate, gap, &|records| decode(records.without_events()))
+            }
             Err(error) => Made::Failed(error),
         };
         if made.send(result).is_err() {

@@ -70,7 +70,7 @@ pub enum BlockFate {
 #[derive(Debug)]
 pub(super) enum Piece<'a> {
     Segment { number: u32, path: &'a Path },
-    Block { block: Block, fate: BlockFate, gap: Option<BlockGap> },
+    Block { block: Block, fate: BlockFate, gap: Option<BlockGap>, without_events: bool },
     PassedOver { offset: u64, header: BlockHeader, fate: BlockFate, gap: Option<BlockGap> },
     Damage(Damage),
 }
@@ -173,7 +173,8 @@ impl<'a> FileReader<'a, '_> {
                     let is_ours = block.header.session == self.source.session;
                     let is_wanted = |span: &Span| (self.source.wanted)(span.first_ticks, span.last_ticks);
                     self.span = block.span().filter(|span| is_ours && !is_wanted(span));
-                    give_block(block, is_ours, sequence, give)
+                    let without_events = self.file.events_until.is_some_and(|until| block.offset >= until);
+                    give_block(block, (is_ours, without_events), sequence, give)
                 }
             };
             if !is_heard {
@@ -207,12 +208,17 @@ impl<'a> FileReader<'a, '_> {
     }
 }
 
-fn give_block(block: Block, is_ours: bool, sequence: &mut Sequence, give: &mut Give<'_, '_>) -> bool {
+fn give_block(
+    block: Block,
+    (is_ours, without_events): (bool, bool),
+    sequence: &mut Sequence,
+    give: &mut Give<'_, '_>,
+) -> bool {
     let (mut fate, mut gap) = (BlockFate::Foreign, None);
     if is_ours {
         (fate, gap) = sequence.take(block.header.sequence);
     }
-    give(Piece::Block { block, fate, gap })
+    give(Piece::Block { block, fate, gap, without_events })
 }
 
 /// Which blocks have been seen, by their sequence numbers.

@@ -10,6 +10,7 @@ use crate::model::{EndKind, Profile};
 pub(super) fn of(profile: &Profile) -> Vec<String> {
     let mut warnings = Vec::new();
     warnings.extend(ending(profile));
+    warnings.extend(recovered(profile));
     warnings.extend(missing(profile));
     warnings.extend(unread(profile));
     warnings.extend(losses(profile));
@@ -35,6 +36,7 @@ fn ending(profile: &Profile) -> Option<String> {
             "the capture is cut off: {} after the last whole block could not be read",
             count(unread, "byte")
         )),
+        EndKind::Killed if profile.recovered.is_some() => None,
         EndKind::Killed => {
             Some("the capture has no end: the program was killed, or the file was copied while it ran".to_owned())
         }
@@ -44,6 +46,26 @@ fn ending(profile: &Profile) -> Option<String> {
             Some(format!("the agent detached before the program ended: {reason}"))
         }
     }
+}
+
+/// What became of the last moments of a process that was killed.
+fn recovered(profile: &Profile) -> Option<String> {
+    if profile.end.kind != EndKind::Killed {
+        return None;
+    }
+    let Some(recovered) = &profile.recovered else {
+        let reason = profile.arena.as_ref().map(|arena| arena.reason.as_str()).filter(|reason| !reason.is_empty())?;
+        return Some(format!("what was recorded after the last write died with the process: no arena ({reason})"));
+    };
+    let killed = match recovered.killed_for_memory {
+        Some(true) => "the program was killed for memory",
+        Some(false) => "the program was killed, not for memory",
+        None => "the program was killed",
+    };
+    let events = count(recovered.events, "event");
+    let threads = count(u64::from(recovered.threads), "thread");
+    let path = recovered.path.display();
+    Some(format!("{killed}; recovered {events} of {threads} from {path}; no clean stop"))
 }
 
 fn missing(profile: &Profile) -> impl Iterator<Item = String> + '_ {

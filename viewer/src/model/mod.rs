@@ -21,8 +21,8 @@ pub use ids::{ModuleId, StackId, TagId, ThreadId};
 pub use measure::Measure;
 pub use modules::{ModuleInfo, Modules};
 pub use profile::{
-    BlockGap, EndKind, EndState, Footprint, MissingTime, PhaseChange, Profile, SegmentInfo, ThreadInfo, Unread,
-    Unwinding,
+    BlockGap, EndKind, EndState, Footprint, MissingTime, PhaseChange, Profile, Recovered, SegmentInfo, ThreadInfo,
+    Unread, Unwinding,
 };
 pub use spread::{SizeClass, Spread};
 pub use stacks::{Frame, FrameIter, StackTable};

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use plimsoll_format::{AllocatorReading, Counters, Header, Loss, Mappings, Mode, Phase, Symbols, Tick, Totals};
+use plimsoll_format::{
+    AllocatorReading, ArenaPlace, Counters, Header, Loss, Mappings, Mode, Phase, Remains, Symbols, Tick, Totals,
+};
 
 use super::clock::SessionClock;
 use super::ids::{StackId, TagId, ThreadId};
@@ -106,6 +108,28 @@ pub struct PhaseChange {
     pub phase: Phase,
 }
 
+/// What was recovered from the arena of a process that was killed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recovered {
+    /// The arena.
+    pub path: PathBuf,
+    /// Events that the files may lack.
+    pub events: u64,
+    /// Threads that they are of.
+    pub threads: u32,
+    /// Whether the process was killed for want of memory, by the counts of its cgroup; `None` when they do not tell.
+    pub killed_for_memory: Option<bool>,
+}
+
+impl Recovered {
+    /// From this arena.
+    pub fn of(path: PathBuf, remains: &Remains) -> Recovered {
+        let (before, after) = (remains.oom_kills_before, remains.oom_kills_after);
+        let killed_for_memory = before.zip(after).map(|(before, after)| after > before);
+        Recovered { path, events: remains.count, threads: remains.threads, killed_for_memory }
+    }
+}
+
 /// What could not be read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Unread {
@@ -199,6 +223,10 @@ pub struct Profile {
     pub gap_until_ticks: Option<u64>,
     /// Blocks that the agent could not write and could not even note as a gap.
     pub lost_blocks: u64,
+    /// What a killed process left in its arena.
+    pub recovered: Option<Recovered>,
+    /// Where the arena was, or why there was none; `None` in captures of before arenas.
+    pub arena: Option<ArenaPlace>,
     /// Everything a reader should know, one plain sentence each.
     pub warnings: Vec<String>,
 }

@@ -30,7 +30,7 @@ mod window_test;
 
 use plimsoll_format::{Hook, Record, RecordIter, UnknownRecord};
 
-use crate::capture::{BlockFate, Capture, Coming, Events, Found, LoadError, Position};
+use crate::capture::{ARENA_SEGMENT, BlockFate, Capture, Coming, Events, Found, LoadError, Position};
 use crate::model::{Profile, Tally};
 
 pub use evidence::{BINS, Bin, Grid, SiteEvidence, Survivors};
@@ -149,7 +149,8 @@ impl<'a, F: Figure> Replay<'a, F> {
         match found {
             Found::Segment { number, .. } => {
                 self.position = Position { file: self.position.file + 1, offset: 0 };
-                if self.opening.begins(number) {
+                // An arena goes on where the last file ends.
+                if number != ARENA_SEGMENT && self.opening.begins(number) {
                     self.order.release_all(&mut self.ledger);
                     self.ledger.close_before(number);
                 }

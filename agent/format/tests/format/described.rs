@@ -8,7 +8,7 @@ use crate::samples;
 use crate::schema::{Definition, Schema, Value, put_varint};
 
 /// Number of record kinds of version 1.
-const KINDS: u64 = 23;
+const KINDS: u64 = 24;
 
 /// Wraps `body` in a record length, a block and a file, without the crate's writer.
 pub(crate) fn file_with_record(body: &[u8]) -> Vec<u8> {

@@ -2,6 +2,7 @@
 //! what it promises about damaged and hostile files.
 #![forbid(unsafe_code)]
 
+mod arena;
 #[cfg(feature = "zstd")]
 mod compressed;
 mod damage;
