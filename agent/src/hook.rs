@@ -19,7 +19,7 @@ use crate::recorder::{self, Retired};
 use crate::scope::{self, Change};
 use crate::slot::{self, Slot};
 use crate::sys::Errno;
-use crate::unwind::Registers;
+use crate::unwind::{self, Registers};
 
 /// After the inner allocator returned `address`, which may be null; gives it back, so that callers need not keep it.
 #[inline(always)]
@@ -183,9 +183,10 @@ fn enter(slot: &Slot, work: impl FnOnce(&Slot)) -> bool {
 /// As [`enter`], but sets when the slow path is due next only if it was due now.
 #[inline(always)]
 fn enter_if(due: bool, slot: &Slot, work: impl FnOnce(&Slot)) -> bool {
-    if slot.busy.load(Ordering::Relaxed) {
+    if slot.busy.load(Ordering::Relaxed) && !give_up_what_was_left(slot) {
         return false;
     }
+    slot.entered_at.store(unwind::stack_pointer(), Ordering::Relaxed);
     slot.busy.store(true, Ordering::Relaxed);
     // The session's barrier orders this store before the load of the recorder; here the compiler must keep it so.
     std::sync::atomic::compiler_fence(Ordering::SeqCst);
@@ -197,6 +198,36 @@ fn enter_if(due: bool, slot: &Slot, work: impl FnOnce(&Slot)) -> bool {
     std::sync::atomic::compiler_fence(Ordering::SeqCst);
     slot.busy.store(false, Ordering::Release);
     true
+}
+
+/// Whether the hook that marked the slot busy is gone: a signal handler came in between and jumped out (`siglongjmp`). What
+/// that hook held is given up then, and its event counts as lost, as it may or may not have been recorded.
+///
+/// A handler's frames lie below those of the hook that it has interrupted, or on a stack of their own. So when this frame
+/// lies above, on the same stack, the hook's has been left. Without the bounds of the stack nothing is decided.
+#[cold]
+#[inline(never)]
+fn give_up_what_was_left(slot: &Slot) -> bool {
+    let (here, entered, stack) = (unwind::stack_pointer(), slot.entered_at.load(Ordering::Relaxed), slot.known_stack());
+    if here <= entered || !stack.contains(&here) || !stack.contains(&entered) || is_on_signal_stack() {
+        return false;
+    }
+    // The slot is still marked busy, which keeps the recorder alive.
+    if let Some(recorder) = recorder::current() {
+        recorder.give_up(slot);
+    }
+    true
+}
+
+/// Whether a signal handler runs on a stack of its own, which may well be an array on the thread's.
+fn is_on_signal_stack() -> bool {
+    let mut stack = std::mem::MaybeUninit::<libc::stack_t>::zeroed();
+    // SAFETY: asks for the present state and changes nothing; zeros are a valid answer should it fail.
+    let stack = unsafe {
+        libc::sigaltstack(std::ptr::null(), stack.as_mut_ptr());
+        stack.assume_init()
+    };
+    stack.ss_flags & libc::SS_ONSTACK != 0
 }
 
 /// Counts an event that a busy slot could not take: every one in exact mode, and frees that may be a sample's.

@@ -4,7 +4,7 @@
 //! session frees it only after it has taken the pointer away and seen every slot not busy once.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -15,6 +15,7 @@ use crate::config::{Recording, Unwinder};
 use crate::last_threads::LastThreads;
 use crate::live_table::{LiveTable, Sample};
 use crate::loss::Losses;
+use crate::own_pages::OwnPages;
 use crate::ring::EventRing;
 use crate::sampler::Random;
 use crate::slot::Slot;
@@ -31,7 +32,7 @@ const EXACT_RING: usize = 32 << 10;
 const THREAD_ENDS: usize = 512;
 
 /// The recorder of the session under way, null otherwise.
-static CURRENT: AtomicPtr<Recorder> = AtomicPtr::new(std::ptr::null_mut());
+static CURRENT: OwnPages<Recorder> = OwnPages::null();
 
 /// What a thread leaves behind.
 #[derive(Debug, Clone, Copy)]
@@ -393,6 +394,14 @@ impl Recorder {
         sys::futex_wake(&self.writer_call);
     }
 
+    /// Gives up what a hook of the calling thread held when a signal handler jumped out of it.
+    pub(crate) fn give_up(&self, slot: &Slot) {
+        // The chunk's state may be ahead of what was published: the next event begins a new one.
+        self.chunks.leave(self.session, &slot.cursor);
+        self.unwinders.leave(self.session, &slot.walk);
+        self.losses.free(LossCause::Reentered, 0);
+    }
+
     /// Hands over what a thread holds when it ends.
     pub(crate) fn leave(&self, slot: &Slot) {
         let _errno = Errno::save();
@@ -437,6 +446,7 @@ pub(crate) fn leak(recorder: Recorder) -> &'static Recorder {
 
 /// Makes `recorder` the one that hooks use, and sends every thread through its slow path.
 pub(crate) fn install(recorder: &'static Recorder) {
+    CURRENT.null_in_forked_children();
     CURRENT.store(std::ptr::from_ref(recorder).cast_mut(), Ordering::Release);
     // From here on every slow path sees the recorder; whoever passed before stored its stops before ours.
     sys::barrier_on_all_threads();

@@ -11,7 +11,7 @@ const MAX_FILE_LINES: usize = 500;
 const MAX_FUNCTION_LINES: usize = 70;
 
 /// The only files that may hold `unsafe`. Everything else is free of it.
-const UNSAFE_FILES: [&str; 40] = [
+const UNSAFE_FILES: [&str; 42] = [
     "agent/src/agent_side.rs",
     "agent/src/allocator.rs",
     "agent/src/allocator_stats/glibc.rs",
@@ -22,12 +22,14 @@ const UNSAFE_FILES: [&str; 40] = [
     "agent/src/hook.rs",
     "agent/src/live_table.rs",
     "agent/src/modules.rs",
+    "agent/src/own_pages.rs",
     "agent/src/recorder.rs",
     "agent/src/ring.rs",
     "agent/src/scope/task.rs",
     "agent/src/session.rs",
     "agent/src/slot.rs",
     "agent/src/slot/count.rs",
+    "agent/src/slot/slabs.rs",
     "agent/src/sys.rs",
     "agent/src/unwind/cfi.rs",
     "agent/src/unwind/frame_pointer.rs",

@@ -32,7 +32,7 @@ use crate::stack_table::StackTable;
 use cfi::Cfi;
 use claim::Claim;
 pub(crate) use last_walk::Found;
-pub(crate) use registers::Registers;
+pub(crate) use registers::{Registers, stack_pointer};
 use rules::Rule;
 use threads::ThreadWalks;
 pub(crate) use threads::WalkCursor;
@@ -149,14 +149,17 @@ impl Unwinders {
     }
 
     /// Tells every context about a new list of modules. Waits for each to be free, so this is not for hooks.
-    pub(crate) fn update(&self, modules: &[LoadedModule]) {
-        for context in self.contexts.iter() {
-            while !context.claim.take() {
-                crate::sys::sleep(std::time::Duration::from_micros(20));
+    ///
+    /// A context may never be free again, when a signal handler has jumped out of the hook that held it. Nobody uses it
+    /// any more then, and the wait for it ends when `gives_up` says so.
+    pub(crate) fn update(&self, modules: &[LoadedModule], gives_up: impl Fn() -> bool) {
+        let mut waiting: Vec<&Context> = self.contexts.iter().collect();
+        loop {
+            waiting.retain(|context| !context.try_set_modules(modules));
+            if waiting.is_empty() || gives_up() {
+                break;
             }
-            // SAFETY: the claim makes this the only access; the Cfi was written by `map`.
-            unsafe { (*context.cfi.get()).assume_init_mut().set_modules(modules) };
-            context.claim.release();
+            crate::sys::sleep(std::time::Duration::from_micros(200));
         }
         self.threads.iter().for_each(ThreadWalks::next_generation);
     }
@@ -301,6 +304,17 @@ fn bump(counter: &AtomicU64) {
 }
 
 impl Context {
+    /// Tells it about a new list of modules unless it is in use.
+    fn try_set_modules(&self, modules: &[LoadedModule]) -> bool {
+        if !self.claim.take() {
+            return false;
+        }
+        // SAFETY: the claim makes this the only access; the Cfi was written by `map`.
+        unsafe { (*self.cfi.get()).assume_init_mut().set_modules(modules) };
+        self.claim.release();
+        true
+    }
+
     fn walk<R>(
         &self,
         method: Unwinder,
