@@ -12,9 +12,9 @@ use crate::page::Page;
 use crate::witness::ALLOC;
 
 /// Below this much room stacks are not walked.
-const LEAST_ROOM: f64 = 12288.0;
-/// What hooks may use on a stack that is too small to walk.
-const MOST_WITHOUT_WALK: f64 = 2048.0;
+const LEAST_ROOM: f64 = 24576.0;
+/// What hooks may use on a stack that is too small to walk. Code that is not optimised takes more.
+const MOST_WITHOUT_WALK: f64 = if cfg!(debug_assertions) { 3072.0 } else { 1536.0 };
 const PAINT: u64 = 0x5AFE_57AC_5AFE_57AC;
 const SMALL: usize = 16 << 10;
 const LARGE: usize = 256 << 10;
