@@ -14,10 +14,11 @@ pub(crate) const VARIABLE: &str = "TORTURE_JOB";
 pub(crate) const TELLS: &str = "told ";
 
 /// How a child is recorded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Mode {
     /// Past Plimsoll.
+    #[value(skip)]
     Bare,
     Sampled,
     Exact,
@@ -119,6 +120,8 @@ pub(crate) struct Told {
     pub(crate) agent_bytes: u64,
     pub(crate) agent_freed_bytes: u64,
     pub(crate) figures: Figures,
+    /// Whether the session had ended: else the capture may say more.
+    pub(crate) is_last: bool,
 }
 
 fn of_program(stats: &plimsoll::Stats) -> Counts {
@@ -130,7 +133,7 @@ fn of_program(stats: &plimsoll::Stats) -> Counts {
 pub(crate) fn finish(session: Option<plimsoll::Session>, figures: Figures) {
     let recorded = of_program(&plimsoll::stats());
     let finished = session.map(plimsoll::Session::finish);
-    tell(recorded, figures);
+    tell(recorded, figures, true);
     if let Some(Err(error)) = finished {
         eprintln!("finish: {error}");
     }
@@ -138,10 +141,10 @@ pub(crate) fn finish(session: Option<plimsoll::Session>, figures: Figures) {
 
 /// Tells without ending the session: what the capture must at least say is what was recorded by now.
 pub(crate) fn tell_now(figures: Figures) {
-    tell(of_program(&plimsoll::stats()), figures);
+    tell(of_program(&plimsoll::stats()), figures, false);
 }
 
-fn tell(recorded: Counts, figures: Figures) {
+fn tell(recorded: Counts, figures: Figures, is_last: bool) {
     // All is read before anything is printed, since printing allocates. The agent's threads may do so at any time
     // while a session records: the agent's counts are read on both sides.
     let mut tries = 0;
@@ -163,6 +166,7 @@ fn tell(recorded: Counts, figures: Figures) {
         agent_bytes: stats.agent_bytes,
         agent_freed_bytes: stats.agent_bytes - stats.agent_live_bytes,
         figures,
+        is_last,
     };
     match serde_json::to_string(&told) {
         Ok(line) => println!("{TELLS}{line}"),

@@ -30,6 +30,10 @@ pub(crate) struct Expected {
     pub(crate) may_lose: bool,
     /// Whether its events are replayed and added up.
     pub(crate) replays: bool,
+    /// Whether blocks may be missing, as they could not be written.
+    pub(crate) may_miss_blocks: bool,
+    /// Its handlers jump out of hooks: each may take one event with it that one side has counted and another has not.
+    pub(crate) jumps: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +48,14 @@ pub(crate) enum End {
 
 impl Default for Expected {
     fn default() -> Expected {
-        Expected { end: End::Exit(0), longest: WATCHDOG, may_speak: false, may_lose: false, replays: true }
+        Expected {
+            end: End::Exit(0),
+            longest: WATCHDOG,
+            may_speak: false,
+            may_lose: false,
+            replays: true,
+            jumps: false,
+        }
     }
 }
 
@@ -52,7 +63,6 @@ impl Default for Expected {
 pub(crate) struct Ended {
     pub(crate) job: Job,
     pub(crate) status: ExitStatus,
-    pub(crate) stdout: String,
     pub(crate) stderr: String,
     pub(crate) took: Duration,
     pub(crate) told: Option<Told>,
@@ -122,8 +132,7 @@ fn run_child(job: &Job, expected: &Expected) -> Result<Ended, String> {
     let (stdout, stderr) = (stdout.join().unwrap_or_default(), stderr.join().unwrap_or_default());
     let told = stdout.lines().rev().find_map(|line| line.strip_prefix(TELLS));
     let told = told.map(serde_json::from_str).transpose().map_err(|error| format!("tells no JSON: {error}"))?;
-    let mut ended =
-        Ended { job: job.clone(), status, stdout, stderr, took, told, capture: None, heap: None, _folder: folder };
+    let mut ended = Ended { job: job.clone(), status, stderr, took, told, capture: None, heap: None, _folder: folder };
     ended.judge_end(expected)?;
     if job.mode != Mode::Bare {
         ended.open(&path, expected)?;
@@ -166,6 +175,7 @@ impl Ended {
             return Err(format!("the agent speaks: {}", self.stderr.trim()));
         }
         if self.job.mode != Mode::Bare
+            && !expected.jumps
             && let Some(told) = &self.told
         {
             let (witness, program) = (told.witness, told.program);
@@ -191,7 +201,7 @@ impl Ended {
         let profile = &capture.profile;
         let unread = &profile.unread;
         if unread.records + unread.codec_blocks + unread.foreign_blocks + unread.damaged_regions > 0
-            || !unread.gaps.is_empty()
+            || !unread.gaps.is_empty() && !expected.may_miss_blocks
         {
             return Err(format!("its capture cannot be read whole: {unread:?}"));
         }
@@ -207,12 +217,17 @@ impl Ended {
         }
         let Some(told) = &self.told else { return Ok(()) };
         let counters = profile.counters.last().ok_or("its capture has no counters")?;
+        if !told.is_last {
+            return at_least("recorded allocations", told.recorded.allocations, counters.program.allocations);
+        }
         same("recorded allocations", told.recorded.allocations, counters.program.allocations)?;
         same("recorded bytes", told.recorded.bytes, counters.program.bytes)?;
         same("recorded frees", told.recorded.frees, counters.program.frees)?;
         same("recorded freed bytes", told.recorded.freed_bytes, counters.program.freed_bytes)?;
         match &self.heap {
-            Some(heap) if self.job.mode == Mode::Exact && !heap.totals_are_partial => self.judge_events(heap, lost),
+            Some(heap) if self.job.mode == Mode::Exact && !expected.jumps && !heap.totals_are_partial => {
+                self.judge_events(heap, lost)
+            }
             _ => Ok(()),
         }
     }
@@ -235,4 +250,8 @@ impl Ended {
 
 fn same(what: &str, expected: u64, found: u64) -> Result<(), String> {
     if expected == found { Ok(()) } else { Err(format!("{what}: {found} instead of {expected}")) }
+}
+
+fn at_least(what: &str, expected: u64, found: u64) -> Result<(), String> {
+    if found >= expected { Ok(()) } else { Err(format!("{what}: {found}, less than {expected}")) }
 }

@@ -4,14 +4,22 @@
 //! Each case runs this very program again as its child, recorded in exact and in sampled mode: it must end as it would
 //! without Plimsoll, in time, with a capture that says to the byte what the witness below Plimsoll counted.
 
+mod coroutines;
+mod cpu_profiler;
 mod ends;
 mod forks;
 mod inner;
 mod job;
 mod judge;
+mod late;
+mod modules;
 mod os;
 mod page;
+mod signals;
 mod small_stacks;
+mod soak;
+mod stacks;
+mod storage;
 mod threads;
 mod witness;
 
@@ -42,6 +50,22 @@ enum Case {
     Forks(forks::Arguments),
     /// All ways in which a process ends, goes on as another, or becomes a daemon
     Ends(ends::Arguments),
+    /// Signal handlers that allocate, and handlers that jump out of hooks
+    Signals(signals::Arguments),
+    /// Libraries that are loaded and unloaded while threads allocate and panic
+    Modules(modules::Arguments),
+    /// Allocations before main, in threads' destructors and after main
+    Late(late::Arguments),
+    /// Coroutines on stacks of their own
+    Coroutines(coroutines::Arguments),
+    /// A CPU profiler at the same time
+    CpuProfiler(cpu_profiler::Arguments),
+    /// Storage that refuses, fills up or hangs, and a wall clock that jumps
+    Storage(storage::Arguments),
+    /// Ten million distinct stacks
+    Stacks(stacks::Arguments),
+    /// A long run at a high rate
+    Soak(soak::Arguments),
     /// All cases
     All {
         /// In less than a minute
@@ -57,28 +81,57 @@ impl Case {
             Case::SmallStacks(arguments) => small_stacks::judge(arguments, page),
             Case::Forks(arguments) => forks::judge(arguments, page),
             Case::Ends(arguments) => ends::judge(arguments, page),
+            Case::Signals(arguments) => signals::judge(arguments, page),
+            Case::Modules(arguments) => modules::judge(arguments, page),
+            Case::Late(arguments) => late::judge(arguments, page),
+            Case::Coroutines(arguments) => coroutines::judge(arguments, page),
+            Case::CpuProfiler(arguments) => cpu_profiler::judge(arguments, page),
+            Case::Storage(arguments) => storage::judge(arguments, page),
+            Case::Stacks(arguments) => stacks::judge(arguments, page),
+            Case::Soak(arguments) => soak::judge(arguments, page),
             Case::All { quick } => Case::all(*quick).iter().for_each(|case| case.judge(page)),
         }
     }
 
     fn all(quick: bool) -> Vec<Case> {
+        fn of<A: Default>(quick: bool, arguments: impl Fn() -> A) -> A {
+            if quick { arguments() } else { A::default() }
+        }
         vec![
-            Case::Threads(if quick { threads::Arguments::quick() } else { Default::default() }),
+            Case::Threads(of(quick, threads::Arguments::quick)),
             Case::SmallStacks(Default::default()),
-            Case::Forks(if quick { forks::Arguments::quick() } else { Default::default() }),
+            Case::Forks(of(quick, forks::Arguments::quick)),
             Case::Ends(Default::default()),
+            Case::Signals(of(quick, signals::Arguments::quick)),
+            Case::Modules(of(quick, modules::Arguments::quick)),
+            Case::Late(Default::default()),
+            Case::Coroutines(of(quick, coroutines::Arguments::quick)),
+            Case::CpuProfiler(of(quick, cpu_profiler::Arguments::quick)),
+            Case::Storage(of(quick, storage::Arguments::quick)),
+            Case::Stacks(of(quick, stacks::Arguments::quick)),
+            Case::Soak(soak::Arguments::of(if quick { 0.05 } else { 30.0 })),
         ]
     }
 }
 
 /// What children can be told to do.
-const WORKS: [(&str, fn(&Job)); 6] = [
+const WORKS: [(&str, fn(&Job)); 16] = [
     ("live-threads", threads::live),
     ("created-threads", threads::created),
     ("ending-threads", threads::ending),
     ("small-stacks", small_stacks::child),
     ("forks", forks::child),
     ("ends", ends::child),
+    ("signals", signals::child),
+    ("signal-masks", signals::masks),
+    ("modules", modules::child),
+    ("late", late::child),
+    ("coroutines", coroutines::child),
+    ("cpu-profiler", cpu_profiler::child),
+    ("storage", storage::child),
+    ("wall-clock", storage::wall_clock),
+    ("stacks", stacks::child),
+    ("soak", soak::child),
 ];
 
 fn child(job: &str) -> Result<(), String> {

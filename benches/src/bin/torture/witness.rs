@@ -4,6 +4,7 @@
 //! The witness shares no code with the agent. In mode `bare` Plimsoll is passed by, to tell what is the agent's.
 
 use std::alloc::{GlobalAlloc, Layout};
+use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use serde::{Deserialize, Serialize};
@@ -44,6 +45,25 @@ pub(crate) fn pass_plimsoll_by() {
     PAST_PLIMSOLL.store(true, Relaxed);
 }
 
+thread_local! {
+    /// The calling thread is in the inner allocator. Has no destructor, so that it is there to a thread's very end.
+    static INSIDE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether the calling thread is in the allocator below Plimsoll, or a signal handler that has interrupted it there.
+pub(crate) fn is_inside() -> bool {
+    INSIDE.get()
+}
+
+/// Does the inner allocator's work.
+#[inline(always)]
+fn inside<R>(work: impl FnOnce() -> R) -> R {
+    let before = INSIDE.replace(true);
+    let result = work();
+    INSIDE.set(before);
+    result
+}
+
 /// Counts what passes through.
 struct Witness(Inner);
 
@@ -65,27 +85,31 @@ fn freed(bytes: usize) {
 unsafe impl GlobalAlloc for Witness {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's promises are handed on.
-        allocated(unsafe { self.0.alloc(layout) }, layout.size())
+        inside(|| allocated(unsafe { self.0.alloc(layout) }, layout.size()))
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // SAFETY: as above.
-        allocated(unsafe { self.0.alloc_zeroed(layout) }, layout.size())
+        inside(|| allocated(unsafe { self.0.alloc_zeroed(layout) }, layout.size()))
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        freed(layout.size());
-        // SAFETY: as above.
-        unsafe { self.0.dealloc(block, layout) }
+        inside(|| {
+            freed(layout.size());
+            // SAFETY: as above.
+            unsafe { self.0.dealloc(block, layout) }
+        });
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // SAFETY: as above.
-        let new = unsafe { self.0.realloc(block, layout, size) };
-        if !new.is_null() {
-            freed(layout.size());
-        }
-        allocated(new, size)
+        inside(|| {
+            // SAFETY: as above.
+            let new = unsafe { self.0.realloc(block, layout, size) };
+            if !new.is_null() {
+                freed(layout.size());
+            }
+            allocated(new, size)
+        })
     }
 }
 
