@@ -200,16 +200,25 @@ fn enter_if(due: bool, slot: &Slot, work: impl FnOnce(&Slot)) -> bool {
     true
 }
 
+/// What the kernel puts between an interrupted frame and its handler's at least: registers, and on x86_64 the 512 bytes of
+/// the floating point unit's oldest form.
+const LEAST_OF_A_HANDLER: usize = 512;
+
 /// Whether the hook that marked the slot busy is gone: a signal handler came in between and jumped out (`siglongjmp`). What
 /// that hook held is given up then, and its event counts as lost, as it may or may not have been recorded.
 ///
-/// A handler's frames lie below those of the hook that it has interrupted, or on a stack of their own. So when this frame
-/// lies above, on the same stack, the hook's has been left. Without the bounds of the stack nothing is decided.
+/// A handler's frames lie below those of the hook that it has interrupted, and below what the kernel saves for it, or on a
+/// stack of their own. So when this frame lies higher, on the same stack, the hook's has been left. From further down nothing can be
+/// told, nor without the bounds of the stack: the next hook higher up will. (A signal stack may lie on the thread's own.)
 #[cold]
 #[inline(never)]
 fn give_up_what_was_left(slot: &Slot) -> bool {
     let (here, entered, stack) = (unwind::stack_pointer(), slot.entered_at.load(Ordering::Relaxed), slot.known_stack());
-    if here <= entered || !stack.contains(&here) || !stack.contains(&entered) || is_on_signal_stack() {
+    if here + LEAST_OF_A_HANDLER < entered
+        || !stack.contains(&here)
+        || !stack.contains(&entered)
+        || unwind::signal_stack().is_some()
+    {
         return false;
     }
     // The slot is still marked busy, which keeps the recorder alive.
@@ -217,17 +226,6 @@ fn give_up_what_was_left(slot: &Slot) -> bool {
         recorder.give_up(slot);
     }
     true
-}
-
-/// Whether a signal handler runs on a stack of its own, which may well be an array on the thread's.
-fn is_on_signal_stack() -> bool {
-    let mut stack = std::mem::MaybeUninit::<libc::stack_t>::zeroed();
-    // SAFETY: asks for the present state and changes nothing; zeros are a valid answer should it fail.
-    let stack = unsafe {
-        libc::sigaltstack(std::ptr::null(), stack.as_mut_ptr());
-        stack.assume_init()
-    };
-    stack.ss_flags & libc::SS_ONSTACK != 0
 }
 
 /// Counts an event that a busy slot could not take: every one in exact mode, and frees that may be a sample's.
