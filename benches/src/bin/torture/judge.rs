@@ -54,6 +54,7 @@ impl Default for Expected {
             may_speak: false,
             may_lose: false,
             replays: true,
+            may_miss_blocks: false,
             jumps: false,
         }
     }

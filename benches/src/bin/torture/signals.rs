@@ -13,7 +13,7 @@ use plimsoll_format::LossCause;
 use crate::inner::use_signal_safe;
 use crate::job::{Figures, Job, Mode, RECORDED, finish};
 use crate::judge::Expected;
-use crate::os::{self, Place, Thread};
+use crate::os::{self, Alarms, Place, Thread};
 use crate::page::Page;
 use crate::witness::is_inside;
 
@@ -22,7 +22,7 @@ pub(crate) struct Arguments {
     /// How long handlers run, in each mode
     #[arg(long, default_value_t = 60.0)]
     seconds: f64,
-    /// Signals a second
+    /// Signals a second, to each of the threads that runs
     #[arg(long, default_value_t = 10_000)]
     rate: u64,
 }
@@ -70,7 +70,7 @@ fn judge_form(page: &mut Page, job: &Job) {
     if job.form == "jump" {
         page.at_most("events lost by jumps out of hooks", (nested.allocations + nested.frees) as f64, handlers);
     }
-    if rate < job.count as f64 / 50.0 {
+    if rate < job.count as f64 / 20.0 {
         page.fail(format!("signals {}: only {rate:.0} handlers ran a second", job.form));
     }
 }
@@ -143,16 +143,18 @@ pub(crate) fn child(job: &Job) {
     let jumps = job.form == "jump";
     let own_stack = if job.form == "own stack" { 8 << 10 } else { 0 };
     os::take_alarms(false);
-    os::on_alarm(if jumps { jump_out } else { allocate }, own_stack);
+    os::on_alarm(if jumps { jump_out } else { allocate }, own_stack, jumps);
     let stop = Arc::new(AtomicBool::new(false));
+    let rate = job.count;
     let threads: Vec<Thread> = (0..THREADS)
         .map(|_| {
             let stop = stop.clone();
             Thread::spawn(256 << 10, move || {
                 // The C library is asked for memory at a thread's first event, by the system's own calls.
                 churn();
-                os::on_alarm(if jumps { jump_out } else { allocate }, own_stack);
+                os::on_alarm(if jumps { jump_out } else { allocate }, own_stack, jumps);
                 os::take_alarms(true);
+                let alarms = Alarms::start(rate);
                 while !stop.load(Relaxed) {
                     if jumps {
                         let place = PLACE.with(|place| place.0.get());
@@ -162,19 +164,17 @@ pub(crate) fn child(job: &Job) {
                     }
                 }
                 os::take_alarms(false);
+                drop(alarms);
                 (0..10).for_each(|_| churn());
             })
         })
         .collect();
     let start = Instant::now();
-    os::set_alarms(job.count);
     while start.elapsed() < job.time() {
         std::thread::sleep(Duration::from_millis(20));
     }
     stop.store(true, Relaxed);
-    // Threads that jump see the end after a last signal.
     threads.into_iter().for_each(Thread::join);
-    os::set_alarms(0);
     let handlers = HANDLERS.load(Relaxed) as f64;
     finish(session, [("handlers".to_owned(), handlers)].into());
 }

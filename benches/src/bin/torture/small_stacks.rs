@@ -5,6 +5,9 @@ use std::alloc::{GlobalAlloc, Layout};
 use std::hint::black_box;
 use std::sync::mpsc;
 
+use corosensei::stack::{DefaultStack, Stack};
+use corosensei::{Coroutine, CoroutineResult};
+
 use crate::job::{Figures, Job, Mode, RECORDED, finish};
 use crate::judge::Expected;
 use crate::os::{self, Thread};
@@ -13,6 +16,8 @@ use crate::witness::ALLOC;
 
 /// Below this much room stacks are not walked.
 const LEAST_ROOM: f64 = 24576.0;
+/// The same for stacks that are not the thread's own.
+const PORTABLE_ROOM: f64 = 12288.0;
 /// What hooks may use on a stack that is too small to walk. Code that is not optimised takes more.
 const MOST_WITHOUT_WALK: f64 = if cfg!(debug_assertions) { 3072.0 } else { 1536.0 };
 const PAINT: u64 = 0x5AFE_57AC_5AFE_57AC;
@@ -28,8 +33,14 @@ pub(crate) fn judge(_: &Arguments, page: &mut Page) {
     for mode in RECORDED {
         let Some(ended) = page.run(&Job { interval_bytes: 64, ..job(mode) }, &Expected::default()) else { continue };
         let own = |name: &str| ended.figure(name) - bare.figure(name);
-        let (small, large) = (own("small"), own("large"));
-        page.line(&ended, &format!("hooks use {small} B of 16 KiB, {large} B of a stack with room to walk"));
+        let (small, large, elsewhere) = (own("small"), own("large"), own("elsewhere"));
+        page.line(
+            &ended,
+            &format!(
+                "hooks use {small} B of 16 KiB, {large} B of a stack with room to walk, {elsewhere} B of a coroutine's"
+            ),
+        );
+        page.at_most("bytes of a coroutine's stack", elsewhere, PORTABLE_ROOM);
         page.at_most("bytes of a small stack", small, MOST_WITHOUT_WALK);
         page.at_most("bytes of a large stack", large, LEAST_ROOM);
     }
@@ -52,9 +63,8 @@ fn call_hooks() {
 
 /// Paints the stack below the caller and gives the lowest painted address and how many words there are.
 #[inline(never)]
-fn paint() -> (usize, usize) {
+fn paint(start: usize) -> (usize, usize) {
     let here = 0u64;
-    let (start, _) = os::stack_bounds();
     // Not this frame, nor the lowest page, which a guard may have been cut from.
     let words = ((&raw const here as usize) - 1024 - start) / 8;
     for word in 0..words {
@@ -78,7 +88,7 @@ fn measure(stack_bytes: usize, threads: u64) -> usize {
     let run = || {
         let sender = sender.clone();
         Thread::spawn(stack_bytes, move || {
-            let painted = paint();
+            let painted = paint(os::stack_bounds().0);
             (0..20).for_each(|_| call_hooks());
             let used = used(painted);
             // Sending takes more of the stack than hooks do, but after they were measured.
@@ -90,11 +100,28 @@ fn measure(stack_bytes: usize, threads: u64) -> usize {
     receiver.try_iter().max().unwrap_or(0)
 }
 
+/// The same on the stack of a coroutine.
+fn measure_elsewhere() -> usize {
+    let stack = DefaultStack::new(LARGE).expect("a stack");
+    // The lowest page is one that nobody may touch.
+    let start = stack.limit().get() + 4096;
+    let mut coroutine: Coroutine<(), (), usize, DefaultStack> = Coroutine::with_stack(stack, move |_, ()| {
+        let painted = paint(start);
+        (0..20).for_each(|_| call_hooks());
+        used(painted)
+    });
+    match coroutine.resume(()) {
+        CoroutineResult::Return(used) => used,
+        CoroutineResult::Yield(()) => 0,
+    }
+}
+
 pub(crate) fn child(job: &Job) {
     let session = job.start();
     let mut figures = Figures::new();
     for (name, stack_bytes) in [("small", SMALL), ("large", LARGE)] {
         figures.insert(name.to_owned(), measure(stack_bytes, job.count) as f64);
     }
+    figures.insert("elsewhere".to_owned(), measure_elsewhere() as f64);
     finish(session, figures);
 }

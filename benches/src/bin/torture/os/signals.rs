@@ -3,8 +3,9 @@
 use std::ffi::c_int;
 
 /// Runs `handler` on every SIGALRM; on a stack of its own of so many bytes where that is not 0. For the whole process, but
-/// a stack of its own has the calling thread alone.
-pub(crate) fn on_alarm(handler: extern "C" fn(c_int), own_stack_bytes: usize) {
+/// a stack of its own has the calling thread alone. One that `leaves` by a jump never returns, and so must not be kept
+/// from coming again.
+pub(crate) fn on_alarm(handler: extern "C" fn(c_int), own_stack_bytes: usize, leaves: bool) {
     // SAFETY: the handler is a function of this program. The stack is never freed.
     unsafe {
         if own_stack_bytes > 0 {
@@ -24,18 +25,40 @@ pub(crate) fn on_alarm(handler: extern "C" fn(c_int), own_stack_bytes: usize) {
         }
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = handler as *const () as usize;
-        action.sa_flags = libc::SA_RESTART | libc::SA_NODEFER | if own_stack_bytes > 0 { libc::SA_ONSTACK } else { 0 };
+        let own_stack = if own_stack_bytes > 0 { libc::SA_ONSTACK } else { 0 };
+        action.sa_flags = libc::SA_RESTART | own_stack | if leaves { libc::SA_NODEFER } else { 0 };
         assert_eq!(libc::sigaction(libc::SIGALRM, &raw const action, std::ptr::null_mut()), 0);
     }
 }
 
-/// Sends SIGALRM to the process this often a second; 0 stops it.
-pub(crate) fn set_alarms(per_second: u64) {
-    let micros = 1_000_000u64.checked_div(per_second).unwrap_or(0) as libc::suseconds_t;
-    let interval = libc::timeval { tv_sec: 0, tv_usec: micros };
-    let timer = libc::itimerval { it_interval: interval, it_value: interval };
-    // SAFETY: the timer outlives the call, which only reads it.
-    unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const timer, std::ptr::null_mut()) };
+/// Sends SIGALRM to the thread that made it, so often a second, until it is dropped.
+pub(crate) struct Alarms(libc::timer_t);
+
+impl Alarms {
+    pub(crate) fn start(per_second: u64) -> Alarms {
+        let nanos = 1_000_000_000u64.checked_div(per_second).unwrap_or(0) as libc::c_long;
+        let interval = libc::timespec { tv_sec: 0, tv_nsec: nanos };
+        let times = libc::itimerspec { it_interval: interval, it_value: interval };
+        let mut timer = std::mem::MaybeUninit::uninit();
+        // SAFETY: the event and the times outlive the calls, which only read them; the timer is written by the first.
+        unsafe {
+            let mut event: libc::sigevent = std::mem::zeroed();
+            event.sigev_notify = libc::SIGEV_THREAD_ID;
+            event.sigev_signo = libc::SIGALRM;
+            event.sigev_notify_thread_id = libc::gettid();
+            assert_eq!(libc::timer_create(libc::CLOCK_MONOTONIC, &raw mut event, timer.as_mut_ptr()), 0);
+            let timer = timer.assume_init();
+            assert_eq!(libc::timer_settime(timer, 0, &raw const times, std::ptr::null_mut()), 0);
+            Alarms(timer)
+        }
+    }
+}
+
+impl Drop for Alarms {
+    fn drop(&mut self) {
+        // SAFETY: the timer is ours.
+        unsafe { libc::timer_delete(self.0) };
+    }
 }
 
 /// Lets the calling thread take SIGALRM, or not.
