@@ -67,10 +67,10 @@ mod tests {
 
     #[test]
     fn a_test_runs_on_no_signal_stack_and_has_room() {
-        let here = &raw const PAGE as usize;
         assert_eq!(signal_stack(), None);
         let local = 0u8;
-        assert!(is_elsewhere(&raw const local as usize));
+        let here = &raw const local as usize;
+        assert!(is_elsewhere(here));
         assert!(!is_on_own(&(here..here + LEAST_ROOM), here + LEAST_ROOM - 1));
         assert!(is_on_own(&(here..here + LEAST_ROOM + 2), here + LEAST_ROOM));
     }

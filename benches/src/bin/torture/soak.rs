@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use plimsoll_format::{LossCause, Tick};
 
@@ -14,8 +14,11 @@ use crate::page::Page;
 
 /// The least rate that counts as a soak.
 const LEAST_RATE: f64 = if cfg!(debug_assertions) { 2e5 } else { 1e6 };
-/// Captures of more than this go on in segments.
+/// What each of two threads allocates a second, at most.
+const RATE: f64 = 600e3;
+/// Captures of longer runs go on in segments.
 const MOST_BYTES: u64 = 4 << 30;
+const LONGEST_WHOLE: f64 = 600.0;
 /// What the agent may grow by in the whole soak, at the upper end of the interval.
 const MOST_GROWTH: f64 = 1048576.0;
 
@@ -38,11 +41,12 @@ impl Arguments {
 pub(crate) fn judge(arguments: &Arguments, page: &mut Page) {
     for mode in RECORDED.into_iter().filter(|mode| arguments.mode.is_none_or(|only| only == *mode)) {
         let seconds = arguments.minutes * 60.0;
-        let job = Job { interval_bytes: 512 << 10, tick_ms: 1000, max_bytes: MOST_BYTES, ..Job::new("soak", mode) };
+        let max_bytes = if seconds > LONGEST_WHOLE { MOST_BYTES } else { 0 };
+        let job = Job { interval_bytes: 512 << 10, tick_ms: 1000, max_bytes, ..Job::new("soak", mode) };
         let job = if seconds < 30.0 { Job { tick_ms: 50, ..job } } else { job };
-        let longest = std::time::Duration::from_secs(60 + seconds as u64 / 10);
+        let longest = Duration::from_secs(60 + seconds as u64 / 10);
         // A busy machine may keep the writer from its turn for longer than hooks wait: that must be counted.
-        let expected = Expected { longest, may_lose: true, replays: seconds < 120.0, ..Expected::default() };
+        let expected = Expected { longest, may_lose: true, replays: seconds <= LONGEST_WHOLE, ..Expected::default() };
         let Some(ended) = page.run(&job.seconds(seconds), &expected) else { continue };
         judge_growth(page, &ended, seconds);
     }
@@ -103,7 +107,11 @@ const SLOTS: usize = 4096;
 fn work(seed: u64, stop: &AtomicBool, total: &AtomicU64) {
     let mut slots: Vec<Option<Vec<u8>>> = (0..SLOTS).map(|_| None).collect();
     let (mut state, mut count) = (88_172_645_463_325_252 ^ seed, 0u64);
+    let start = Instant::now();
     while !stop.load(Relaxed) {
+        if count as f64 > start.elapsed().as_secs_f64() * RATE {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         for _ in 0..1000 {
             state ^= state << 13;
             state ^= state >> 7;
@@ -135,7 +143,7 @@ pub(crate) fn child(job: &Job) {
         // Threads come and go as well.
         let (stop, total) = (Arc::new(AtomicBool::new(true)), total.clone());
         Thread::spawn(128 << 10, move || work(7, &stop, &total)).join();
-        std::thread::sleep(std::time::Duration::from_millis(10));
+        std::thread::sleep(Duration::from_millis(10));
     }
     stop.store(true, Relaxed);
     threads.into_iter().for_each(Thread::join);

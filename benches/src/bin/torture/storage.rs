@@ -140,12 +140,12 @@ fn prepare(form: &str, folder: &str) -> String {
     match form {
         "full" => {
             os::private_mounts().unwrap_or_else(|error| give_up(&error));
-            command("mount", &["-t", "tmpfs", "-o", "size=64m", "tmpfs", &mounted]);
+            command("mount", &["-t", "tmpfs", "-o", "size=1g", "tmpfs", &mounted]);
         }
         "hangs" => {
             os::private_mounts().unwrap_or_else(|error| give_up(&error));
             let disk = format!("{folder}/disk");
-            let made = File::create(&disk).and_then(|file| file.set_len(512 << 20));
+            let made = File::create(&disk).and_then(|file| file.set_len(4 << 30));
             made.unwrap_or_else(|error| give_up(&format!("{disk}: {error}")));
             command("mkfs.ext4", &["-q", "-F", &disk]);
             command("mount", &["-o", "loop", &disk, &mounted]);
@@ -163,7 +163,7 @@ fn break_storage(form: &str, folder: &str, breaks: bool) {
         ("file size limit", false) => os::limit_file_size(None),
         ("full", true) => {
             // Whatever fits; that not all does is the point.
-            let _ = fs::write(&filler, vec![1u8; 65 << 20]);
+            let _ = fs::write(&filler, vec![1u8; 1025 << 20]);
         }
         ("full", false) => fs::remove_file(&filler).unwrap_or_else(|error| give_up(&format!("{filler}: {error}"))),
         _ => {
