@@ -1,7 +1,7 @@
-//! Where slots are: in three mappings, made when they are needed, so that threads add no mappings of their own. (A
-//! process may have 65,530 of them, and a thread of Rust's takes four.)
+//! Where slots are: in two mappings, made when they are needed, so that threads add no mappings of their own. (A process
+//! may have 65,530 of them, and a thread of Rust's takes four.)
 //!
-//! The third is for 64,448 slots at once: 84 MiB of addresses, of which only what threads use is ever touched.
+//! The second is for 64,512 slots at once: 84 MiB of addresses, of which only what threads use is ever touched.
 
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
@@ -9,7 +9,7 @@ use super::{FREE, Slot, USED};
 use crate::arena::Arena;
 
 /// Slots of each slab, and of all.
-const SIZES: [usize; 3] = [64, 1024, SLOTS - 64 - 1024];
+const SIZES: [usize; 2] = [1024, SLOTS - 1024];
 const SLOTS: usize = 1 << 16;
 
 static SLABS: [AtomicPtr<Slot>; SIZES.len()] = [const { AtomicPtr::new(std::ptr::null_mut()) }; SIZES.len()];
