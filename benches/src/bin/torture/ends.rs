@@ -6,13 +6,19 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
+use clap::builder::PossibleValuesParser;
+
 use crate::job::{Job, Mode, RECORDED, finish, tell_now};
 use crate::judge::{End, Expected};
 use crate::os::{self, Thread};
 use crate::page::Page;
 
 #[derive(Debug, Clone, Default, clap::Args)]
-pub(crate) struct Arguments {}
+pub(crate) struct Arguments {
+    /// Only these ways; all unless given
+    #[arg(long = "form", value_parser = PossibleValuesParser::new(FORMS.map(|(form, _)| form)))]
+    forms: Vec<String>,
+}
 
 const FORMS: [(&str, End); 10] = [
     ("return", End::Exit(0)),
@@ -28,9 +34,10 @@ const FORMS: [(&str, End); 10] = [
     ("close all", End::Gone(0)),
 ];
 
-pub(crate) fn judge(_: &Arguments, page: &mut Page) {
+pub(crate) fn judge(arguments: &Arguments, page: &mut Page) {
+    let is_asked = |form: &str| arguments.forms.is_empty() || arguments.forms.iter().any(|asked| asked == form);
     for mode in RECORDED {
-        for (form, end) in FORMS {
+        for (form, end) in FORMS.into_iter().filter(|(form, _)| is_asked(form)) {
             judge_form(page, mode, form, end);
         }
     }
@@ -41,10 +48,10 @@ fn judge_form(page: &mut Page, mode: Mode, form: &str, end: End) {
     let expected =
         Expected { end, may_speak: form == "close all", may_lose: form == "close all", ..Expected::default() };
     let Some(ended) = page.run(&Job::new("ends", mode).form(form), &expected) else { return };
-    let recorded = ended.told.as_ref().map_or(0, |told| told.recorded.allocations);
+    let recorded = ended.told.as_ref().map_or_else(String::new, |told| format!(" of {}", told.recorded.allocations));
     let counted = ended.capture.as_ref().and_then(|capture| capture.profile.counters.last());
     let counted = counted.map_or(0, |counters| counters.program.allocations);
-    page.line(&ended, &format!("{counted} of {recorded} allocations in the capture's counters"));
+    page.line(&ended, &format!("{counted}{recorded} allocations in the capture's counters"));
     let damaged = ended.figure("damaged");
     if damaged > 0.0 {
         page.fail(format!("ends {form} {mode}: the agent wrote into {damaged} files of the program's"));

@@ -9,6 +9,7 @@ mod cpu_profiler;
 mod ends;
 mod forks;
 mod inner;
+mod itself;
 mod job;
 mod judge;
 mod late;
@@ -66,6 +67,8 @@ enum Case {
     Stacks(stacks::Arguments),
     /// A long run at a high rate
     Soak(soak::Arguments),
+    /// Children that hang, crash, miscount and speak, which the judge must notice
+    JudgeItself,
     /// All cases
     All {
         /// In less than a minute
@@ -89,6 +92,7 @@ impl Case {
             Case::Storage(arguments) => storage::judge(arguments, page),
             Case::Stacks(arguments) => stacks::judge(arguments, page),
             Case::Soak(arguments) => soak::judge(arguments, page),
+            Case::JudgeItself => itself::judge(page),
             Case::All { quick } => Case::all(*quick).iter().for_each(|case| case.judge(page)),
         }
     }
@@ -98,6 +102,7 @@ impl Case {
             if quick { arguments() } else { A::default() }
         }
         vec![
+            Case::JudgeItself,
             Case::Threads(of(quick, threads::Arguments::quick)),
             Case::SmallStacks(Default::default()),
             Case::Forks(of(quick, forks::Arguments::quick)),
@@ -115,13 +120,14 @@ impl Case {
 }
 
 /// What children can be told to do.
-const WORKS: [(&str, fn(&Job)); 16] = [
+const WORKS: [(&str, fn(&Job)); 17] = [
     ("live-threads", threads::live),
     ("created-threads", threads::created),
     ("ending-threads", threads::ending),
     ("small-stacks", small_stacks::child),
     ("forks", forks::child),
     ("ends", ends::child),
+    ("itself", itself::child),
     ("signals", signals::child),
     ("signal-masks", signals::masks),
     ("modules", modules::child),

@@ -55,6 +55,7 @@ pub(crate) fn judge(arguments: &Arguments, page: &mut Page) {
 fn judge_growth(page: &mut Page, ended: &Ended, seconds: f64) {
     let rate = ended.figure("allocations") / seconds;
     let agent = slope(ended, |tick| tick.agent.mapped_bytes + tick.agent.heap_bytes);
+    let heap = slope(ended, |tick| tick.agent.heap_bytes);
     let resident = slope(ended, |tick| tick.process.rss_bytes);
     let lost = ended.lost(|cause| cause != LossCause::StackTableFull);
     let (waits, waited) = ended
@@ -65,11 +66,13 @@ fn judge_growth(page: &mut Page, ended: &Ended, seconds: f64) {
     page.line(
         ended,
         &format!(
-            "{rate:.0} allocations/s; agent {:.1} MiB, {:+.1} ± {:.1} B/s; resident {:+.1} ± {:.1} B/s; {} events lost, \
+            "{rate:.0} allocations/s; agent {:.1} MiB, {:+.1} ± {:.1} B/s, its heap {:+.1} ± {:.1} B/s; resident {:+.1} ± {:.1} B/s; {} events lost, \
              {waits} waits of {waited} ms in all",
             ended.agent_bytes() as f64 / f64::from(1 << 20),
             agent.0,
             agent.1,
+            heap.0,
+            heap.1,
             resident.0,
             resident.1,
             lost.allocations + lost.frees,

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use clap::builder::PossibleValuesParser;
 use plimsoll_format::LossCause;
 
 use crate::job::{Figures, Job, RECORDED, finish};
@@ -14,8 +15,6 @@ use crate::judge::Expected;
 use crate::os;
 use crate::page::Page;
 
-/// How much slower the slowest hundredth of requests may be than before, 100 ms into the fault.
-const MOST_TIMES_SLOWER: f64 = 3.0;
 /// What noise of the machine may add to it.
 const NOISE_MS: f64 = 1.0;
 /// The exit code of a child that was not given what it needs.
@@ -26,17 +25,23 @@ pub(crate) struct Arguments {
     /// How long the storage is out of order
     #[arg(long, default_value_t = 5.0)]
     seconds: f64,
+    /// Only these faults; all unless given
+    #[arg(long = "form", value_parser = PossibleValuesParser::new(FORMS))]
+    forms: Vec<String>,
+    /// How many times slower the slowest hundredth of requests may be than before, 100 ms into the fault
+    #[arg(long, default_value_t = 3.0)]
+    slower: f64,
 }
 
 impl Default for Arguments {
     fn default() -> Arguments {
-        Arguments { seconds: 5.0 }
+        Arguments { seconds: 5.0, forms: Vec::new(), slower: 3.0 }
     }
 }
 
 impl Arguments {
     pub(crate) fn quick() -> Arguments {
-        Arguments { seconds: 1.0 }
+        Arguments { seconds: 1.0, ..Arguments::default() }
     }
 }
 
@@ -44,9 +49,10 @@ const FORMS: [&str; 3] = ["file size limit", "full", "hangs"];
 
 pub(crate) fn judge(arguments: &Arguments, page: &mut Page) {
     for mode in RECORDED {
-        for form in FORMS {
+        let is_asked = |form: &&str| arguments.forms.is_empty() || arguments.forms.iter().any(|asked| asked == form);
+        for form in FORMS.into_iter().filter(is_asked) {
             let job = Job { interval_bytes: 2048, ..Job::new("storage", mode).form(form).seconds(arguments.seconds) };
-            judge_form(page, &job);
+            judge_form(page, &job, arguments.slower);
         }
         let job = Job::new("wall-clock", mode).count(40);
         if let Some(ended) = page.run(&job, &Expected::default()) {
@@ -58,7 +64,7 @@ pub(crate) fn judge(arguments: &Arguments, page: &mut Page) {
     }
 }
 
-fn judge_form(page: &mut Page, job: &Job) {
+fn judge_form(page: &mut Page, job: &Job, slower: f64) {
     let expected = Expected { may_lose: true, may_miss_blocks: true, may_speak: true, ..Expected::default() };
     let ended = match crate::judge::run(job, &expected) {
         Err(error) if error.contains(&format!("exit status: {NOT_POSSIBLE}")) => {
@@ -85,7 +91,7 @@ fn judge_form(page: &mut Page, job: &Job) {
             lost.allocations + lost.frees
         ),
     );
-    page.at_most(&format!("p99 {} {}", job.form, job.mode), during, MOST_TIMES_SLOWER * before + NOISE_MS);
+    page.at_most(&format!("p99 {} {}", job.form, job.mode), during, slower * before + NOISE_MS);
     if lost.allocations + lost.frees == 0 && ended.figure("refused") > 0.0 {
         page.fail(format!("storage {} {}: the capture does not say what it lost", job.form, job.mode));
     }
