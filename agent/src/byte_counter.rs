@@ -71,8 +71,9 @@ impl ByteCounter {
         }
         let mark = self.mark.load(Ordering::Relaxed);
         self.settled.store(mark.wrapping_sub(now) & COUNT, Ordering::Relaxed);
-        let version = self.version.load(Ordering::Relaxed);
-        self.version.store(version.wrapping_add(1), Ordering::Release);
+        // Odd already if a signal handler once jumped out of here.
+        let changing = self.version.load(Ordering::Relaxed) | 1;
+        self.version.store(changing, Ordering::Release);
         fence(Ordering::Release);
         loop {
             let moved = mark.wrapping_sub(now).wrapping_add(left as u64);
@@ -83,7 +84,7 @@ impl ByteCounter {
                 Err(other) => now = other,
             }
         }
-        self.version.store(version.wrapping_add(2), Ordering::Release);
+        self.version.store(changing.wrapping_add(1), Ordering::Release);
     }
 
     /// Makes the next event due. By any thread; may have to be said again, see the module's description.

@@ -19,7 +19,7 @@ use crate::recorder::{self, Retired};
 use crate::scope::{self, Change};
 use crate::slot::{self, Slot};
 use crate::sys::Errno;
-use crate::unwind::Registers;
+use crate::unwind::{self, Registers};
 
 /// After the inner allocator returned `address`, which may be null; gives it back, so that callers need not keep it.
 #[inline(always)]
@@ -183,9 +183,10 @@ fn enter(slot: &Slot, work: impl FnOnce(&Slot)) -> bool {
 /// As [`enter`], but sets when the slow path is due next only if it was due now.
 #[inline(always)]
 fn enter_if(due: bool, slot: &Slot, work: impl FnOnce(&Slot)) -> bool {
-    if slot.busy.load(Ordering::Relaxed) {
+    if slot.busy.load(Ordering::Relaxed) && !give_up_what_was_left(slot) {
         return false;
     }
+    slot.entered_at.store(unwind::stack_pointer(), Ordering::Relaxed);
     slot.busy.store(true, Ordering::Relaxed);
     // The session's barrier orders this store before the load of the recorder; here the compiler must keep it so.
     std::sync::atomic::compiler_fence(Ordering::SeqCst);
@@ -196,6 +197,34 @@ fn enter_if(due: bool, slot: &Slot, work: impl FnOnce(&Slot)) -> bool {
     }
     std::sync::atomic::compiler_fence(Ordering::SeqCst);
     slot.busy.store(false, Ordering::Release);
+    true
+}
+
+/// What the kernel puts between an interrupted frame and its handler's at least: registers, and on x86_64 the 512 bytes of
+/// the floating point unit's oldest form.
+const LEAST_OF_A_HANDLER: usize = 512;
+
+/// Whether the hook that marked the slot busy is gone: a signal handler came in between and jumped out (`siglongjmp`). What
+/// that hook held is given up then, and its event counts as lost, as it may or may not have been recorded.
+///
+/// A handler's frames lie below those of the hook that it has interrupted, and below what the kernel saves for it, or on a
+/// stack of their own. So when this frame lies higher, on the same stack, the hook's has been left. From further down nothing can be
+/// told, nor without the bounds of the stack: the next hook higher up will. (A signal stack may lie on the thread's own.)
+#[cold]
+#[inline(never)]
+fn give_up_what_was_left(slot: &Slot) -> bool {
+    let (here, entered, stack) = (unwind::stack_pointer(), slot.entered_at.load(Ordering::Relaxed), slot.known_stack());
+    if here + LEAST_OF_A_HANDLER < entered
+        || !stack.contains(&here)
+        || !stack.contains(&entered)
+        || unwind::signal_stack().is_some()
+    {
+        return false;
+    }
+    // The slot is still marked busy, which keeps the recorder alive.
+    if let Some(recorder) = recorder::current() {
+        recorder.give_up(slot);
+    }
     true
 }
 

@@ -90,6 +90,8 @@ mod live_table;
 mod loss;
 mod memory;
 mod modules;
+mod own_file;
+mod own_pages;
 mod recorder;
 mod ring;
 mod sampler;

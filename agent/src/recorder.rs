@@ -392,6 +392,14 @@ impl Recorder {
         sys::futex_wake(&self.writer_call);
     }
 
+    /// Gives up what a hook of the calling thread held when a signal handler jumped out of it.
+    pub(crate) fn give_up(&self, slot: &Slot) {
+        // The chunk's state may be ahead of what was published: the next event begins a new one.
+        self.chunks.leave(self.session, &slot.cursor);
+        self.unwinders.leave(self.session, &slot.walk);
+        self.losses.free(LossCause::Reentered, 0);
+    }
+
     /// Hands over what a thread holds when it ends.
     pub(crate) fn leave(&self, slot: &Slot) {
         let _errno = Errno::save();

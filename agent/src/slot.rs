@@ -8,17 +8,18 @@
 
 use std::cell::Cell;
 use std::mem::MaybeUninit;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use plimsoll_format::{Mode, SizeClass, Totals};
 
-use crate::arena::{Arena, Zeroed};
+use crate::arena::Zeroed;
 use crate::byte_counter::{ALWAYS, ByteCounter};
 use crate::chunk::ChunkCursor;
 use crate::recorder::{self, Recorder};
 use crate::unwind::WalkCursor;
 
 mod count;
+mod slabs;
 mod sums;
 
 pub(crate) use sums::{classes, collect_twice, peak, sums};
@@ -28,9 +29,6 @@ pub(crate) const CLASSES: usize = 64;
 /// Bytes that a thread may allocate, and free, before it publishes its live total: half the width that it adds to the
 /// interval around the process's peak.
 pub(crate) const PUBLISH_STEP: u64 = 512 << 10;
-
-const SLOTS_PER_SLAB: usize = 64;
-const SLABS: usize = 1024;
 
 const FREE: u32 = 0;
 const USED: u32 = 1;
@@ -54,6 +52,8 @@ pub(crate) struct Slot {
     is_agent: AtomicBool,
     /// Set while the slow path runs; a nested entry passes straight through.
     pub(crate) busy: AtomicBool,
+    /// The stack pointer where the slow path was entered.
+    pub(crate) entered_at: AtomicUsize,
     /// The thread is in a scope: every event takes the slow path.
     in_scope: AtomicBool,
     /// Id of the thread in captures, never reused.
@@ -93,9 +93,6 @@ unsafe impl Zeroed for Slot {}
 // only after that thread has given the slot up (`release`, a Release store read with Acquire).
 unsafe impl Sync for Slot {}
 
-static SLAB: [AtomicPtr<Slot>; SLABS] = [const { AtomicPtr::new(std::ptr::null_mut()) }; SLABS];
-/// Slots handed out at least once; all live ones are below.
-static SLOTS: AtomicUsize = AtomicUsize::new(0);
 /// Most slots of the program in use at once since the process started.
 static MOST_USED: AtomicU32 = AtomicU32::new(0);
 static IN_USE: AtomicU32 = AtomicU32::new(0);
@@ -313,6 +310,11 @@ impl Slot {
         self.stack_start.load(Ordering::Relaxed)..self.stack_end.load(Ordering::Relaxed)
     }
 
+    /// As [`Slot::stack`], as far as they are known by now; asks nobody.
+    pub(crate) fn known_stack(&self) -> std::ops::Range<usize> {
+        self.stack_start.load(Ordering::Relaxed)..self.stack_end.load(Ordering::Relaxed)
+    }
+
     #[cold]
     fn ask_for_stack(&self) {
         let _errno = crate::sys::Errno::save();
@@ -369,8 +371,7 @@ impl Slot {
 
 /// All slots that were ever handed out, and the shared one.
 pub(crate) fn all() -> impl Iterator<Item = &'static Slot> {
-    let count = SLOTS.load(Ordering::Acquire).min(SLABS * SLOTS_PER_SLAB);
-    (0..count).filter_map(at).chain(std::iter::once(overflow()))
+    slabs::handed_out().chain(std::iter::once(overflow()))
 }
 
 /// The slot of all threads that found no other. It never records; its counters are added to atomically.
@@ -381,61 +382,15 @@ pub(crate) fn overflow() -> &'static Slot {
     unsafe { OVERFLOW.assume_init_ref() }
 }
 
-fn at(index: usize) -> Option<&'static Slot> {
-    let slab = SLAB.get(index / SLOTS_PER_SLAB)?.load(Ordering::Acquire);
-    if slab.is_null() {
-        return None;
-    }
-    // SAFETY: a non-null slab is a leaked arena of SLOTS_PER_SLAB zero-initialised slots.
-    Some(unsafe { &*slab.add(index % SLOTS_PER_SLAB) })
-}
-
 /// Claims a slot for the calling thread, `None` when there is no room for another.
 pub(crate) fn acquire(is_agent: bool) -> Option<&'static Slot> {
-    let slot = claim_free(is_agent).or_else(|| claim_new(is_agent))?;
+    let slot = slabs::claim_free(is_agent).or_else(|| slabs::claim_new(is_agent))?;
     if !is_agent {
         let used = IN_USE.fetch_add(1, Ordering::Relaxed) + 1;
         MOST_USED.fetch_max(used, Ordering::Relaxed);
     }
     slot.open();
     Some(slot)
-}
-
-/// A slot given up by a thread of the same side: counters stay with the slot, so sides must not mix.
-fn claim_free(is_agent: bool) -> Option<&'static Slot> {
-    let count = SLOTS.load(Ordering::Acquire).min(SLABS * SLOTS_PER_SLAB);
-    (0..count).filter_map(at).find(|slot| {
-        slot.is_agents() == is_agent
-            && slot.state.load(Ordering::Relaxed) == FREE
-            && slot.state.compare_exchange(FREE, USED, Ordering::Acquire, Ordering::Relaxed).is_ok()
-    })
-}
-
-fn claim_new(is_agent: bool) -> Option<&'static Slot> {
-    loop {
-        let index = SLOTS.load(Ordering::Acquire);
-        let slab = SLAB.get(index / SLOTS_PER_SLAB)?;
-        if slab.load(Ordering::Acquire).is_null() {
-            add_slab(slab)?;
-        }
-        // A slot above the count is nobody's; raising the count makes it visible, claiming it makes it ours.
-        let slot = at(index)?;
-        if slot.state.compare_exchange(FREE, USED, Ordering::Acquire, Ordering::Relaxed).is_ok() {
-            slot.is_agent.store(is_agent, Ordering::Relaxed);
-            SLOTS.fetch_max(index + 1, Ordering::AcqRel);
-            return Some(slot);
-        }
-        SLOTS.fetch_max(index + 1, Ordering::AcqRel);
-    }
-}
-
-fn add_slab(entry: &AtomicPtr<Slot>) -> Option<()> {
-    let arena = Arena::<Slot>::map(SLOTS_PER_SLAB)?;
-    let start = arena.as_ptr().cast_mut();
-    if entry.compare_exchange(std::ptr::null_mut(), start, Ordering::AcqRel, Ordering::Acquire).is_ok() {
-        std::mem::forget(arena);
-    }
-    Some(())
 }
 
 /// Makes every thread of the program take the slow path at its next event, to join `session`. Its recorder is in place
@@ -473,7 +428,7 @@ pub(crate) fn forget_other_threads() {
 
 /// Bytes of slots that were touched.
 pub(crate) fn mapped_bytes() -> u64 {
-    (SLOTS.load(Ordering::Relaxed) * size_of::<Slot>()) as u64
+    (slabs::handed_out().count() * size_of::<Slot>()) as u64
 }
 
 /// Threads of the program that hold a slot.

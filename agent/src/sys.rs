@@ -188,13 +188,6 @@ pub(crate) fn user() -> u32 {
     unsafe { libc::geteuid() }
 }
 
-/// Makes forked children, however they are made, find zeros in the page that starts at `page`. False when the system
-/// cannot, or its pages are larger.
-pub(crate) fn wipe_on_fork<T>(page: &'static T) -> bool {
-    // SAFETY: the memory stays what it is in this process; a child reads zeros, which the callers' type allows.
-    unsafe { libc::madvise(std::ptr::from_ref(page).cast_mut().cast(), size_of::<T>(), libc::MADV_WIPEONFORK) == 0 }
-}
-
 /// Ends the process at once, as if the system had: for tests of what is left then.
 #[cfg(debug_assertions)]
 pub(crate) fn kill_this_process() {

@@ -116,7 +116,7 @@ pub(crate) fn run(
         generation = now;
         let loaded = modules::loaded();
         if lock(&shared.modules).update(&loaded) {
-            recorder.unwinders.update(&loaded);
+            recorder.unwinders.update(&loaded, || stop.asked.load(Ordering::Acquire) != 0);
         }
     }
     note(footprint.read_at_end());

@@ -6,14 +6,16 @@ use std::os::unix::fs::FileExt;
 
 use plimsoll_format::ProcessMemory;
 
+use crate::own_file::OwnFile;
+
 pub(super) struct ProcessFile {
-    status: Option<File>,
+    status: Option<OwnFile>,
     buffer: Vec<u8>,
 }
 
 impl ProcessFile {
     pub(super) fn open() -> ProcessFile {
-        ProcessFile { status: File::open("/proc/self/status").ok(), buffer: vec![0; 4096] }
+        ProcessFile { status: open_status(), buffer: vec![0; 4096] }
     }
 
     pub(super) fn read(&mut self) -> ProcessMemory {
@@ -28,9 +30,16 @@ impl ProcessFile {
     }
 
     fn status(&mut self) -> Option<std::borrow::Cow<'_, str>> {
-        let len = self.status.as_ref()?.read_at(&mut self.buffer, 0).ok()?;
+        if self.status.as_ref().is_none_or(|file| file.get().is_err()) {
+            self.status = open_status();
+        }
+        let len = self.status.as_ref()?.get().ok()?.read_at(&mut self.buffer, 0).ok()?;
         self.buffer.get(..len).map(String::from_utf8_lossy)
     }
+}
+
+fn open_status() -> Option<OwnFile> {
+    File::open("/proc/self/status").and_then(OwnFile::new).ok()
 }
 
 fn parse(status: &str) -> ProcessMemory {

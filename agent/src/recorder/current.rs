@@ -1,33 +1,26 @@
 //! The one recorder that hooks use, and how it comes and goes while they run.
 
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::Recorder;
+use crate::own_pages::OwnPages;
 use crate::{clock, slot, sys};
 
-/// The recorder of the session under way, null otherwise. Alone on its page, which forked children find empty, also those
-/// of a bare `clone`: they would write into the parent's tables, which are shared memory.
-static CURRENT: Page = Page { recorder: AtomicPtr::new(std::ptr::null_mut()), _rest: [0; PAGE - 8] };
-
-const PAGE: usize = 4096;
-
-#[repr(C, align(4096))]
-struct Page {
-    recorder: AtomicPtr<Recorder>,
-    _rest: [u8; PAGE - 8],
-}
+/// The recorder of the session under way, null otherwise. Forked children find it null, also those of a bare `clone`: they
+/// would write into the parent's tables, which are shared memory.
+static CURRENT: OwnPages<Recorder> = OwnPages::null();
 
 /// Whether forked children find no recorder, from now on.
 pub(crate) fn forgets_in_forks() -> bool {
-    sys::wipe_on_fork(&CURRENT)
+    CURRENT.null_in_forked_children()
 }
 
 /// The session's recorder, if one records. Call it, and use what it gives, only while the calling thread's slot is
 /// `busy` (or from the session itself).
 pub(crate) fn current() -> Option<&'static Recorder> {
     // SAFETY: the pointer is null or a recorder that a session frees only after every slot was seen not busy.
-    unsafe { CURRENT.recorder.load(Ordering::Acquire).as_ref() }
+    unsafe { CURRENT.load(Ordering::Acquire).as_ref() }
 }
 
 /// Gives a recorder a life of its own, until [`free`].
@@ -37,7 +30,8 @@ pub(crate) fn leak(recorder: Recorder) -> &'static Recorder {
 
 /// Makes `recorder` the one that hooks use, and sends every thread through its slow path.
 pub(crate) fn install(recorder: &'static Recorder) {
-    CURRENT.recorder.store(std::ptr::from_ref(recorder).cast_mut(), Ordering::Release);
+    CURRENT.null_in_forked_children();
+    CURRENT.store(std::ptr::from_ref(recorder).cast_mut(), Ordering::Release);
     // From here on every slow path sees the recorder; whoever passed before stored its stops before ours.
     sys::barrier_on_all_threads();
     slot::stop_all(recorder.session);
@@ -45,7 +39,7 @@ pub(crate) fn install(recorder: &'static Recorder) {
 
 /// Takes the recorder away from hooks and waits until none uses it any more; false when one still does after a second.
 pub(crate) fn detach() -> bool {
-    CURRENT.recorder.store(std::ptr::null_mut(), Ordering::Release);
+    CURRENT.store(std::ptr::null_mut(), Ordering::Release);
     wait_for_hooks()
 }
 
@@ -66,7 +60,7 @@ pub(crate) fn wait_for_hooks() -> bool {
 
 /// Forgets the recorder without freeing it: in a forked child, whose copy may be in any state.
 pub(crate) fn abandon() {
-    CURRENT.recorder.store(std::ptr::null_mut(), Ordering::Release);
+    CURRENT.store(std::ptr::null_mut(), Ordering::Release);
 }
 
 /// Frees a recorder made by [`leak`].

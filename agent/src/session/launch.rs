@@ -98,7 +98,7 @@ fn launch(config: &Config, hook: Hook) -> Result<Running, Kind> {
         let (shared, stop, tick) = (shared.clone(), watcher_stop.clone(), config.tick);
         move || watcher::run(recorder, &shared, &stop, tick, footprint)
     };
-    let watcher = match AgentThread::spawn("plimsoll-modules", Box::new(watch)) {
+    let watcher = match AgentThread::spawn("plimsoll-watch", Box::new(watch)) {
         Ok(watcher) => watcher,
         Err(error) => {
             // The writer ends by itself; its recorder stays, as it may take a moment.

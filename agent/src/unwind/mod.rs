@@ -4,7 +4,7 @@
 //! possible, the whole stack is walked, which needs a context (a rule cache and a frame buffer, 37 KiB); contexts are few and
 //! claimed by a try-lock that nobody waits for in a hook. When none is free, or the stack pointer is outside the thread's own stack (coroutines,
 //! signal stacks), the portable unwinder is asked instead, which needs neither and keeps 128 frames. On a stack with
-//! little room left nothing is walked.
+//! little room left (`room.rs`) nothing is walked.
 //!
 //! Never: allocates, takes a lock, or reads outside the thread's stack (the portable unwinder apart, which trusts the
 //! unwind tables).
@@ -15,6 +15,7 @@ mod frame_pointer;
 mod last_walk;
 mod portable;
 mod registers;
+mod room;
 mod rules;
 mod threads;
 
@@ -32,15 +33,14 @@ use crate::stack_table::StackTable;
 use cfi::Cfi;
 use claim::Claim;
 pub(crate) use last_walk::Found;
-pub(crate) use registers::Registers;
+pub(crate) use registers::{Registers, stack_pointer};
+pub(crate) use room::signal_stack;
 use rules::Rule;
 use threads::ThreadWalks;
 pub(crate) use threads::WalkCursor;
 
 /// Frames kept of one stack, counted from the innermost; what lies outside is cut and marked.
 pub(crate) const MAX_FRAMES: usize = 512;
-/// Room that a walk needs below the stack pointer: framehop was seen to use 9.4 KiB with a cold cache.
-const LEAST_ROOM: usize = 12 << 10;
 /// Contexts of a sampled and of an exact session.
 const SAMPLED_CONTEXTS: usize = 4;
 const EXACT_CONTEXTS: usize = 32;
@@ -48,11 +48,12 @@ const EXACT_CONTEXTS: usize = 32;
 /// The calling thread's stack by the portable unwinder, innermost first, as far as there is room; empty where there is too
 /// little stack left to walk. For scopes, which have no contexts.
 pub(crate) fn portable_stack(stack: Range<usize>, buffer: &mut [u64]) -> &[u64] {
-    let here = Registers::here().stack_pointer;
-    if stack.contains(&here) && here - stack.start < LEAST_ROOM {
+    let _errno = crate::sys::Errno::save();
+    let here = stack_pointer();
+    let has_room = if stack.contains(&here) { room::is_on_own(&stack, here) } else { room::is_elsewhere(here) };
+    if !has_room {
         return &[];
     }
-    let _errno = crate::sys::Errno::save();
     let mut frames = Frames::new(buffer);
     portable::walk(&mut frames);
     let len = frames.len;
@@ -148,14 +149,17 @@ impl Unwinders {
     }
 
     /// Tells every context about a new list of modules. Waits for each to be free, so this is not for hooks.
-    pub(crate) fn update(&self, modules: &[LoadedModule]) {
-        for context in self.contexts.iter() {
-            while !context.claim.take() {
-                crate::sys::sleep(std::time::Duration::from_micros(20));
+    ///
+    /// A context may never be free again, when a signal handler has jumped out of the hook that held it. Nobody uses it
+    /// any more then, and the wait for it ends when `gives_up` says so.
+    pub(crate) fn update(&self, modules: &[LoadedModule], gives_up: impl Fn() -> bool) {
+        let mut waiting: Vec<&Context> = self.contexts.iter().collect();
+        loop {
+            waiting.retain(|context| !context.try_set_modules(modules));
+            if waiting.is_empty() || gives_up() {
+                break;
             }
-            // SAFETY: the claim makes this the only access; the Cfi was written by `map`.
-            unsafe { (*context.cfi.get()).assume_init_mut().set_modules(modules) };
-            context.claim.release();
+            crate::sys::sleep(std::time::Duration::from_micros(200));
         }
         self.threads.iter().for_each(ThreadWalks::next_generation);
     }
@@ -171,8 +175,7 @@ impl Unwinders {
         stacks: &StackTable,
     ) -> Option<Found> {
         let threads = self.threads.as_ref()?;
-        let has_room = stack.contains(&registers.stack_pointer) && registers.stack_pointer - stack.start >= LEAST_ROOM;
-        if !has_room || self.method == Unwinder::Backtrace {
+        if !room::is_on_own(stack, registers.stack_pointer) || self.method == Unwinder::Backtrace {
             return None;
         }
         threads.find(owner, registers, stack, stacks, |address| self.learn(address))
@@ -223,7 +226,11 @@ impl Unwinders {
         let _errno = crate::sys::Errno::save();
         // Elsewhere (coroutines, signal stacks) there may be holes between here and the stack's end.
         let on_own_stack = stack.contains(&registers.stack_pointer);
-        if on_own_stack && registers.stack_pointer - stack.start < LEAST_ROOM {
+        let has_room = match on_own_stack {
+            true => room::is_on_own(&stack, registers.stack_pointer),
+            false => room::is_elsewhere(registers.stack_pointer),
+        };
+        if !has_room {
             count(&self.portable, Outcome::Broken);
             return take(&[], Outcome::Broken);
         }
@@ -300,6 +307,17 @@ fn bump(counter: &AtomicU64) {
 }
 
 impl Context {
+    /// Tells it about a new list of modules unless it is in use.
+    fn try_set_modules(&self, modules: &[LoadedModule]) -> bool {
+        if !self.claim.take() {
+            return false;
+        }
+        // SAFETY: the claim makes this the only access; the Cfi was written by `map`.
+        unsafe { (*self.cfi.get()).assume_init_mut().set_modules(modules) };
+        self.claim.release();
+        true
+    }
+
     fn walk<R>(
         &self,
         method: Unwinder,

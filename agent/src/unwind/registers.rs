@@ -53,3 +53,17 @@ impl Registers {
         Registers { program_counter, stack_pointer, frame_pointer, link_register }
     }
 }
+
+/// The stack pointer of the function this is inlined into.
+#[inline(always)]
+pub(crate) fn stack_pointer() -> usize {
+    let stack_pointer: usize;
+    // SAFETY: the instruction reads a register and writes none but its output.
+    unsafe {
+        #[cfg(target_arch = "x86_64")]
+        core::arch::asm!("mov {}, rsp", out(reg) stack_pointer, options(nomem, nostack, preserves_flags));
+        #[cfg(target_arch = "aarch64")]
+        core::arch::asm!("mov {}, sp", out(reg) stack_pointer, options(nomem, nostack, preserves_flags));
+    }
+    stack_pointer
+}

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use plimsoll_format::file_header;
 
 use crate::error::Kind;
+use crate::own_file::OwnFile;
 
 /// Segments kept of a bounded capture, the current one included.
 const SEGMENTS: u64 = 5;
@@ -17,7 +18,7 @@ const SEGMENTS: u64 = 5;
 /// See the module's description.
 pub(crate) struct Output {
     base: PathBuf,
-    file: File,
+    file: OwnFile,
     /// Where the next block goes. After a failed write it has not moved, so that a part is overwritten.
     offset: u64,
     segment: u32,
@@ -45,7 +46,7 @@ impl Output {
         if let Some(existing) = leftover_segment(&base) {
             return Err(Kind::OutputExists(existing));
         }
-        let file = create(&base).map_err(|error| match error.kind() {
+        let file = create(&base).and_then(OwnFile::new).map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => Kind::OutputExists(base.clone()),
             _ => failed("create", &base, &error),
         })?;
@@ -93,19 +94,26 @@ impl Output {
         let written = self.write(blocks);
         if written.is_err() {
             // What was written in part is no part of the capture. If even this fails, the next write covers it.
-            let _ = self.file.set_len(self.offset);
+            let _ = self.file.get().and_then(|file| file.set_len(self.offset));
         }
         written
     }
 
     fn write(&mut self, blocks: &[u8]) -> io::Result<()> {
+        if self.file.get().is_err() {
+            // Somebody has closed it, as daemons close all they find.
+            let file =
+                OpenOptions::new().write(true).custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC).open(self.current())?;
+            self.file.replace(file)?;
+        }
+        let file = self.file.get()?;
         if self.offset == 0 {
             let header = file_header();
-            self.file.write_all_at(&header, 0)?;
-            self.file.write_all_at(blocks, header.len() as u64)?;
+            file.write_all_at(&header, 0)?;
+            file.write_all_at(blocks, header.len() as u64)?;
             self.offset = (header.len() + blocks.len()) as u64;
         } else {
-            self.file.write_all_at(blocks, self.offset)?;
+            file.write_all_at(blocks, self.offset)?;
             self.offset += blocks.len() as u64;
         }
         Ok(())
@@ -119,7 +127,7 @@ impl Output {
     pub(super) fn next_segment(&mut self) -> io::Result<()> {
         let path = numbered(&self.base, self.segment + 1);
         kill_point!("about to rotate");
-        self.file = create(&path)?;
+        self.file = OwnFile::new(create(&path)?)?;
         kill_point!("segment created");
         self.segment += 1;
         self.offset = 0;
