@@ -50,6 +50,7 @@ fn every_command_fits_its_schema() {
                 check(command, &parse(&plimsoll(&arguments)));
             }
         }
+        check("list", &parse(&plimsoll(&["list", "--json"])));
         check("rss", &parse(&plimsoll(&["rss", &capture, "--json"])));
         for of in ["live", "peak", "total"] {
             check("diff", &parse(&plimsoll(&["diff", &capture, &capture, "--json", "--all", "--of", of])));

@@ -4,6 +4,7 @@
 mod check;
 mod diff;
 mod histogram;
+mod last_moments;
 mod leaks;
 mod lints;
 mod rss;
@@ -16,6 +17,7 @@ pub mod verdict;
 pub use check::{Check, Doubt, Evidence, Figure, Found, Gate, Limits, Status, Whole, check};
 pub use diff::{Change, Changes, Difference, FALSE_ALARMS, changes};
 pub use histogram::{Bucket, By, histogram};
+pub use last_moments::{LastMoments, last_moments};
 pub use leaks::{Leak, leaks};
 pub use lints::{Lint, Pattern, lints};
 pub use rss::{Basis, Cause, Part, RssSplit, rss};

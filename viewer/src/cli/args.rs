@@ -13,6 +13,7 @@ use crate::analysis::By;
 use crate::present::Of;
 use crate::view::{Asked, At, GroupBy};
 
+use super::arenas::{CleanArgs, ListArgs};
 use super::sites::VerdictArgs;
 
 /// Reads captures of the Plimsoll heap profiler: what holds memory, what is never freed, what churns.
@@ -40,6 +41,8 @@ pub(super) enum Command {
     Run(RunArgs),
     Dump(DumpArgs),
     Pack(PackArgs),
+    List(ListArgs),
+    Clean(CleanArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
 }

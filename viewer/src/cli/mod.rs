@@ -1,5 +1,6 @@
 //! The command line of `plimsoll`. Each command has a file; this one parses, runs and turns errors into exit codes.
 
+mod arenas;
 mod args;
 mod check;
 mod diff;
@@ -61,6 +62,8 @@ fn dispatch(command: Command) -> Result<u8, CliError> {
         Command::Check(args) => check::check(&args),
         Command::Run(args) => run::run(&args),
         Command::Pack(args) => pack::pack(&args),
+        Command::List(args) => arenas::list(&args),
+        Command::Clean(args) => arenas::clean(&args),
         Command::Completions(args) => generate::completions(&args),
         Command::Man(args) => generate::man(&args),
     }

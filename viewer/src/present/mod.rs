@@ -10,6 +10,7 @@ mod explain;
 mod flamegraph;
 mod histogram;
 pub mod json;
+mod last_moments;
 mod leaks;
 mod lints;
 mod markdown;

@@ -6,6 +6,7 @@ use crate::model::{EndKind, Measure, Profile};
 
 use super::advice::advice;
 use super::json::LostJson;
+use super::last_moments::last_moments_lines;
 use super::lints::lint_lines;
 use super::memory::{agent_row, memory_rows, timelines};
 use super::safe::safe;
@@ -21,6 +22,11 @@ const FRAMES: usize = 3;
 pub fn report_text(view: &View<'_>, screen: Screen) -> String {
     let mut text = title(view.profile);
     text.push('\n');
+    let last = last_moments_lines(view);
+    if !last.is_empty() {
+        text.push_str(&last);
+        text.push('\n');
+    }
     for (name, value) in totals_rows(view) {
         text.push_str(&format!("  {name:<16}{value}\n"));
     }

@@ -6,6 +6,7 @@ mod coverage;
 mod expected;
 mod handover;
 mod heaptrack;
+mod killed;
 mod programs;
 mod reports;
 mod restarts;
@@ -33,7 +34,7 @@ const PROGRAMS: [&str; 9] = [
 ];
 
 /// Programs that drive crates of others, and one that hands an address to and fro; their totals are checked.
-const OTHERS: [&str; 4] = ["handover", "others_json", "others_parser", "others_store"];
+const OTHERS: [&str; 5] = ["handover", "killed", "others_json", "others_parser", "others_store"];
 
 #[test]
 fn every_example_is_checked() {

@@ -12,7 +12,9 @@ const STARTS: usize = 5;
 
 fn captures(folder: &Path) -> BTreeSet<PathBuf> {
     let entries = std::fs::read_dir(folder).expect("the folder is there");
-    entries.map(|entry| entry.expect("it can be listed").path()).collect()
+    let paths = entries.map(|entry| entry.expect("it can be listed").path());
+    // Beside them are the arenas of those that were killed.
+    paths.filter(|path| path.extension().is_some_and(|extension| extension == "plim")).collect()
 }
 
 /// Waits until a service has written what it writes at its start and its first tick.
