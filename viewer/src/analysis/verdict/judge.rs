@@ -5,7 +5,7 @@ use crate::replay::{BINS, Heap};
 
 use super::growth::{Growth, MIN_DEVIATIONS, Rate, around_line};
 use super::line::Line;
-use super::series::{Series, mean, variance};
+use super::series::{Series, mean};
 use super::survival::{Exposure, log_evidence};
 use super::{Class, Verdict};
 
@@ -97,7 +97,8 @@ pub fn judge(series: &Series, context: &Context) -> Verdict {
             obstacle = obstacle.or(Some(Obstacle::Lost));
             continue;
         }
-        if line.straight && line.log_chance + (LINES.len() as f64).ln() <= -facts.log_threshold && line.rate.low > 0.0 {
+        let rises = line.log_chance + (LINES.len() as f64).ln() <= -facts.log_threshold;
+        if line.straight && rises && line.rate.low > 0.0 {
             facts.line = Some(line);
             return Verdict {
                 class: Class::Leak,
@@ -108,7 +109,8 @@ pub fn judge(series: &Series, context: &Context) -> Verdict {
                 facts,
             };
         }
-        if line.clear {
+        let far = line.rise / 2.0 > FLAT * mean(&series.live[BINS * 3 / 4..]);
+        if line.clear || rises && far && line.rising {
             obstacle = Some(Obstacle::Crooked);
         }
         facts.line = facts.line.or(Some(line));
@@ -251,7 +253,10 @@ fn quiet(series: &Series, context: &Context, facts: Facts, obstacle: Option<Obst
     }
     let still = series.births[BINS / 2..].iter().all(|births| *births <= 0.0) && (certain || births >= 6.0);
     let goes_on = !still && facts.growth.is_some_and(|growth| growth.stopping[0].ratio > 0.2);
-    if goes_on && matches!(obstacle, Some(Obstacle::Few | Obstacle::Slows | Obstacle::Wave | Obstacle::Lost)) {
+    // A block or two that stay are no growth of a site that holds far more, as long as more of them could hide no leak.
+    let most = facts.growth.map_or(0.0, |growth| growth.rate.high * series.seconds());
+    let few = obstacle == Some(Obstacle::Few) && most > FLAT * level;
+    if goes_on && (few || matches!(obstacle, Some(Obstacle::Slows | Obstacle::Wave | Obstacle::Lost))) {
         return None;
     }
     let dies = Exposure::of(series, 0, BINS, BINS / 8).hazard() >= 2.0;
@@ -276,7 +281,7 @@ fn quiet(series: &Series, context: &Context, facts: Facts, obstacle: Option<Obst
 /// Whether the level of the last quarter is above what the site had before, and not by its usual ups and downs.
 fn rises(series: &Series, level: f64) -> bool {
     let before = &series.live[BINS / 8..BINS * 3 / 4];
-    level > 1.5 * mean(before) + 3.0 * variance(before).sqrt()
+    level > 1.5 * mean(before) + 3.0 * around_line(before)
 }
 
 /// Whether blocks of the last quarter that are no longer young stay.
