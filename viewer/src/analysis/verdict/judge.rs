@@ -11,7 +11,8 @@ use super::{Class, Verdict};
 
 /// The chance that a healthy program has any site accused, however often it is looked at.
 const FALSE_ACCUSATIONS: f64 = 0.01;
-/// Sites with fewer births cannot be accused, whatever they do, and so are no tests (Tarone 1990).
+/// Sites with fewer births cannot be accused, whatever they do, and so are no tests (Tarone 1990); nor do fewer that stay
+/// make a leak.
 const MIN_BIRTHS: f64 = 12.0;
 /// Windows that growth is looked for in begin here; all end with the capture.
 const WINDOWS: [usize; 7] = [0, BINS / 8, BINS / 4, BINS * 3 / 8, BINS / 2, BINS * 5 / 8, BINS * 3 / 4];
@@ -109,7 +110,7 @@ pub fn judge(series: &Series, context: &Context) -> Verdict {
                 facts,
             };
         }
-        let far = line.rise / 2.0 > FLAT * mean(&series.live[BINS * 3 / 4..]);
+        let far = line.rise > FLAT * mean(&series.live[BINS * 3 / 4..]);
         if line.clear || rises && far && line.rising {
             obstacle = Some(Obstacle::Crooked);
         }
@@ -159,7 +160,8 @@ fn against(series: &Series, growth: &Growth, evidence: f64, facts: &Facts) -> Op
     if is_wave(series, growth) {
         return Some(Obstacle::Wave);
     }
-    (evidence < facts.log_threshold || growth.rate.low <= 0.0).then_some(Obstacle::Few)
+    let few = growth.blocks < MIN_BIRTHS || growth.rate.low <= 0.0;
+    (few || evidence < facts.log_threshold).then_some(Obstacle::Few)
 }
 
 /// Whether growth that slowed down in a longer window is straight in this one, which is a good part of the capture.
@@ -256,7 +258,10 @@ fn quiet(series: &Series, context: &Context, facts: Facts, obstacle: Option<Obst
     // A block or two that stay are no growth of a site that holds far more, as long as more of them could hide no leak.
     let most = facts.growth.map_or(0.0, |growth| growth.rate.high * series.seconds());
     let few = obstacle == Some(Obstacle::Few) && most > FLAT * level;
-    if goes_on && (few || matches!(obstacle, Some(Obstacle::Slows | Obstacle::Wave | Obstacle::Lost))) {
+    // Nor is what came in the last quarter, where at that pace half of the capture adds little.
+    let slows = obstacle == Some(Obstacle::Slows);
+    let slows = slows && 2.0 * series.survivor_bytes[BINS * 3 / 4..].iter().sum::<f64>() > FLAT * level;
+    if goes_on && (few || slows || matches!(obstacle, Some(Obstacle::Wave | Obstacle::Lost))) {
         return None;
     }
     let dies = Exposure::of(series, 0, BINS, BINS / 8).hazard() >= 2.0;
