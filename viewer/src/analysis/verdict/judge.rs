@@ -92,7 +92,8 @@ pub fn judge(series: &Series, context: &Context) -> Verdict {
             Some(why) => obstacle = obstacle.or(Some(why)),
         }
     }
-    for from in LINES {
+    // Where blocks stay, and ever fewer come to stay, brief ones beside them make no line.
+    for from in LINES.into_iter().filter(|_| !slows && !began_fast) {
         let Some(line) = Line::of(series, from) else { continue };
         if series.unsure * block_bytes(series) >= line.rise / 2.0 {
             obstacle = obstacle.or(Some(Obstacle::Lost));

@@ -184,14 +184,25 @@ fn blocks_go(series: &Series) -> bool {
 
 /// Whether no more blocks come in the second half than in the first.
 fn same_load(series: &Series, from: usize) -> bool {
+    let (early, late, error) = loads(series, from);
+    late <= (SAME_LOAD + error) * early
+}
+
+/// Whether no fewer come either.
+fn steady_load(series: &Series, from: usize) -> bool {
+    let (early, late, error) = loads(series, from);
+    same_load(series, from) && early <= (SAME_LOAD + error) * late
+}
+
+/// Blocks that come in a bin of either half, and two standard deviations of the ratio of the halves that samples alone make;
+/// blocks that were all seen make none.
+fn loads(series: &Series, from: usize) -> (f64, f64, f64) {
     let middle = from + (BINS - from) / 2;
     let sum = |numbers: &[f64]| numbers.iter().sum::<f64>();
-    let (early, late) = (mean(&series.allocations[from..middle]), mean(&series.allocations[middle..]));
-    // What samples of the same load differ by between the halves; blocks that were all seen do not.
     let counts = [sum(&series.births[from..middle]), sum(&series.births[middle..])];
-    let sampled = sum(&series.allocations) > sum(&series.births) + 0.5;
-    let error = if sampled { counts.iter().map(|count| 1.0 / count.max(1.0)).sum::<f64>().sqrt() } else { 0.0 };
-    late <= (SAME_LOAD + error) * early
+    let error =
+        if is_sampled(series) { counts.iter().map(|count| 1.0 / count.max(1.0)).sum::<f64>().sqrt() } else { 0.0 };
+    (mean(&series.allocations[from..middle]), mean(&series.allocations[middle..]), 2.0 * error)
 }
 
 /// What the second half adds over what the first does, and whether it is as much. `error` is that of a rise.
@@ -231,13 +242,16 @@ fn sampled_straight(series: &Series, from: usize, error: f64, sampling: &Samplin
     let ratio = if early > 0.0 { late / early } else { 0.0 };
     let (slope, rest) = fit(steady);
     let (rise, around) = (slope * bins as f64, around(&rest));
-    let is_line = rise >= CLEAR * around && ratio >= SAMPLED_STRAIGHT && goes_on(steady, rise, 0.0);
+    // Of a late window alone there may be too few samples to see that fewer and fewer come.
+    let is_steady = steady_load(series, 0) && steady_load(series, from);
+    let is_line = is_steady && rise >= CLEAR * around && ratio >= SAMPLED_STRAIGHT && goes_on(steady, rise, 0.0);
     let mut factors = slope_factors(half, bins - half);
     let start = slope_factors(0, half);
     factors.iter_mut().zip(start).for_each(|(factor, start)| *factor -= STRAIGHT * start);
     let own = 2.0 * (error / half as f64).powi(2) * (1.0 + STRAIGHT * STRAIGHT);
     let (first, second) = slopes(live);
     let is_short = second - STRAIGHT * first < -SHORT * (sampling.variance_of(&factors) + own).sqrt();
+    let ratio = if is_steady { ratio } else { 0.0 };
     (ratio, is_line && !is_short && ageing(series, from) >= AGEING)
 }
 
