@@ -80,9 +80,13 @@ impl ToldSite {
     }
 
     /// Whether a leak of this size must be found: it grew by at least 20 sampling intervals, and by at least five
-    /// standard deviations of what the site holds anyway. In exact mode the interval is one byte.
+    /// standard deviations of what the site holds anyway. In exact mode the interval is one byte; else samples of a level
+    /// of L bytes make it uncertain by √(L · interval), which is noise of the site as well.
     pub fn is_large_enough(&self, interval_bytes: u64) -> bool {
-        self.growth_bytes >= 20.0 * interval_bytes as f64 && self.growth_bytes >= 5.0 * self.noise_bytes
+        let interval = interval_bytes as f64;
+        let sampling = if interval_bytes > 1 { self.usual_bytes * interval } else { 0.0 };
+        let noise = (self.noise_bytes.powi(2) + sampling).sqrt();
+        self.growth_bytes >= 20.0 * interval && self.growth_bytes >= 5.0 * noise
     }
 
     /// Whether this run shows a straight line and nothing else, leak or not: by its length, or because what fills up
@@ -129,6 +133,11 @@ mod tests {
         assert_eq!(ToldSite::new(&truth, &wavy, 0.01).noise_bytes, 10.0);
         assert!(!site.is_straight(1) && !site.is_straight(750));
         assert!(site.is_large_enough(750) && !site.is_large_enough(751));
+        // Of a level of 60,000 bytes samples of 150 make √(60,000 · 150) = 3,000, of which five are just as much as it grew;
+        // every block was seen in exact mode.
+        let beside = |usual_bytes: f64| ToldSite { usual_bytes, noise_bytes: 0.0, ..site.clone() };
+        assert!(beside(60_000.0).is_large_enough(150) && !beside(60_001.0).is_large_enough(150));
+        assert!(beside(60_001.0).is_large_enough(1));
     }
 
     #[test]

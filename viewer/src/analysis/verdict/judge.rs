@@ -5,13 +5,14 @@ use crate::replay::{BINS, Heap};
 
 use super::growth::{Growth, MIN_DEVIATIONS, Rate, around_line};
 use super::line::Line;
-use super::series::{Series, mean, variance};
+use super::series::{Series, mean};
 use super::survival::{Exposure, log_evidence};
 use super::{Class, Verdict};
 
 /// The chance that a healthy program has any site accused, however often it is looked at.
 const FALSE_ACCUSATIONS: f64 = 0.01;
-/// Sites with fewer births cannot be accused, whatever they do, and so are no tests (Tarone 1990).
+/// Sites with fewer births cannot be accused, whatever they do, and so are no tests (Tarone 1990); nor do fewer that stay
+/// make a leak.
 const MIN_BIRTHS: f64 = 12.0;
 /// Windows that growth is looked for in begin here; all end with the capture.
 const WINDOWS: [usize; 7] = [0, BINS / 8, BINS / 4, BINS * 3 / 8, BINS / 2, BINS * 5 / 8, BINS * 3 / 4];
@@ -91,13 +92,15 @@ pub fn judge(series: &Series, context: &Context) -> Verdict {
             Some(why) => obstacle = obstacle.or(Some(why)),
         }
     }
-    for from in LINES {
+    // Where blocks stay, and ever fewer come to stay, brief ones beside them make no line.
+    for from in LINES.into_iter().filter(|_| !slows && !began_fast) {
         let Some(line) = Line::of(series, from) else { continue };
         if series.unsure * block_bytes(series) >= line.rise / 2.0 {
             obstacle = obstacle.or(Some(Obstacle::Lost));
             continue;
         }
-        if line.straight && line.log_chance + (LINES.len() as f64).ln() <= -facts.log_threshold && line.rate.low > 0.0 {
+        let rises = line.log_chance + (LINES.len() as f64).ln() <= -facts.log_threshold;
+        if line.straight && rises && line.rate.low > 0.0 {
             facts.line = Some(line);
             return Verdict {
                 class: Class::Leak,
@@ -108,7 +111,8 @@ pub fn judge(series: &Series, context: &Context) -> Verdict {
                 facts,
             };
         }
-        if line.clear {
+        let far = line.rise > FLAT * mean(&series.live[BINS * 3 / 4..]);
+        if line.clear || rises && far && line.rising {
             obstacle = Some(Obstacle::Crooked);
         }
         facts.line = facts.line.or(Some(line));
@@ -157,7 +161,8 @@ fn against(series: &Series, growth: &Growth, evidence: f64, facts: &Facts) -> Op
     if is_wave(series, growth) {
         return Some(Obstacle::Wave);
     }
-    (evidence < facts.log_threshold || growth.rate.low <= 0.0).then_some(Obstacle::Few)
+    let few = growth.blocks < MIN_BIRTHS || growth.rate.low <= 0.0;
+    (few || evidence < facts.log_threshold).then_some(Obstacle::Few)
 }
 
 /// Whether growth that slowed down in a longer window is straight in this one, which is a good part of the capture.
@@ -251,7 +256,13 @@ fn quiet(series: &Series, context: &Context, facts: Facts, obstacle: Option<Obst
     }
     let still = series.births[BINS / 2..].iter().all(|births| *births <= 0.0) && (certain || births >= 6.0);
     let goes_on = !still && facts.growth.is_some_and(|growth| growth.stopping[0].ratio > 0.2);
-    if goes_on && matches!(obstacle, Some(Obstacle::Few | Obstacle::Slows | Obstacle::Wave | Obstacle::Lost)) {
+    // A block or two that stay are no growth of a site that holds far more, as long as more of them could hide no leak.
+    let most = facts.growth.map_or(0.0, |growth| growth.rate.high * series.seconds());
+    let few = obstacle == Some(Obstacle::Few) && most > FLAT * level;
+    // Nor is what came in the last quarter, where at that pace half of the capture adds little.
+    let slows = obstacle == Some(Obstacle::Slows);
+    let slows = slows && 2.0 * series.survivor_bytes[BINS * 3 / 4..].iter().sum::<f64>() > FLAT * level;
+    if goes_on && (few || slows || matches!(obstacle, Some(Obstacle::Wave | Obstacle::Lost))) {
         return None;
     }
     let dies = Exposure::of(series, 0, BINS, BINS / 8).hazard() >= 2.0;
@@ -276,7 +287,7 @@ fn quiet(series: &Series, context: &Context, facts: Facts, obstacle: Option<Obst
 /// Whether the level of the last quarter is above what the site had before, and not by its usual ups and downs.
 fn rises(series: &Series, level: f64) -> bool {
     let before = &series.live[BINS / 8..BINS * 3 / 4];
-    level > 1.5 * mean(before) + 3.0 * variance(before).sqrt()
+    level > 1.5 * mean(before) + 3.0 * around_line(before)
 }
 
 /// Whether blocks of the last quarter that are no longer young stay.

@@ -6,7 +6,7 @@ use statrs::distribution::{ContinuousCDF, StudentsT};
 use crate::replay::BINS;
 
 use super::growth::Rate;
-use super::sampling::{Sampling, ageing, is_sampled, walk};
+use super::sampling::{Sampling, ageing, at_steady_load, is_sampled};
 use super::series::{Series, mean, variance};
 
 /// Births of the second half over those of the first, at most: beyond it the load grows, and with it what is held.
@@ -17,12 +17,14 @@ const STRAIGHT: f64 = 0.9;
 const STRAIGHT_QUARTERS: f64 = 0.85;
 /// Standard deviations around the line that it has to rise by.
 const CLEAR: f64 = 20.0;
-/// Of samples: what the second half has to add of what the first did, at the least, beside that it may be as much.
-const SAMPLED_STRAIGHT: f64 = 0.5;
+/// Of samples at a steady load: what the second half has to add of what the first did, at the least.
+const SAMPLED_STRAIGHT: f64 = 0.8;
+/// What the second half has to add at least, of what the first did, for a level to be one that may go on rising.
+const RISING: f64 = 0.5;
+/// Of samples: standard deviations that what a part adds may fall short of what it should.
+const SHORT: f64 = 3.0;
 /// Of samples: standard deviations by which later births have to hold more at the same age than earlier ones.
 const AGEING: f64 = 4.0;
-/// Of samples: how many times as far the level has to rise as coming and going by chance would take it.
-const WALK: f64 = 3.0;
 /// Correlation of neighbours from which on what lies around the line is taken for a level that wanders.
 const WANDERS: f64 = 0.6;
 /// Parts that such a level is cut into, whose rises differ by chance.
@@ -30,6 +32,8 @@ const PARTS: usize = 16;
 /// Times the variance that is expected of sampling up to which the noise is taken to be nothing else: a level that wanders
 /// visits few places, and so its noise differs much from capture to capture.
 const DRAWN: f64 = 3.0;
+/// Times the noise that the last eighth's rise may fall short by.
+const GOES_ON: f64 = 1.5;
 /// Bins that a level is averaged over.
 const ENDS: usize = 4;
 
@@ -54,6 +58,8 @@ pub struct Line {
     pub clear: bool,
     /// Whether it is as straight as that of a leak, too.
     pub straight: bool,
+    /// Whether it may go on: not straight enough, or too noisy, but neither flat at the end nor under a load that rises.
+    pub rising: bool,
 }
 
 /// A least-squares line: slope a bin, and standard deviation around it.
@@ -64,6 +70,11 @@ fn fit(values: &[f64]) -> (f64, Vec<f64>) {
     let moment: f64 = times().zip(values).map(|(time, value)| time * value).sum();
     let slope = if square > 0.0 { moment / square } else { 0.0 };
     (slope, times().zip(values).map(|(time, value)| value - level - slope * time).collect())
+}
+
+/// Standard deviation around a line, of what lies around it.
+fn around(rest: &[f64]) -> f64 {
+    (rest.iter().map(|value| value * value).sum::<f64>() / (rest.len() as f64 - 2.0)).sqrt()
 }
 
 /// Correlation of each number with the next, its bias in short series taken off (Kendall 1954).
@@ -88,7 +99,7 @@ impl Line {
         if rise <= 0.0 || highest > mean(&live[live.len() - ENDS..]) - rise / 2.0 {
             return None;
         }
-        let around = rest.iter().map(|value| value * value).sum::<f64>() / (bins - 2.0);
+        let around = around(&rest).powi(2);
         let sampling = is_sampled(series).then(|| Sampling::of(series, from));
         let drawn = sampling.as_ref().map_or(0.0, Sampling::around_line);
         let noise = if around <= DRAWN * drawn { 0.0 } else { (around - drawn).sqrt() };
@@ -107,10 +118,13 @@ impl Line {
         let goes = |noise: f64| blocks_go(series) && same_load(series, from) && goes_on(live, rise, noise);
         let around = around.sqrt();
         let (mut clear, mut shape) = (rise >= CLEAR * around && goes(around), straight(series, from, around * spread));
+        let mut rising = shape.0 >= RISING && goes(around);
         if let Some(sampling) = sampling.filter(|_| !(clear && shape.1)) {
             let last = sampling.variance_of(&eighth_factors(live.len())).sqrt();
-            let found = sampled_straight(series, from, noise * spread, rise, &sampling);
-            if found.1 && rise >= CLEAR * noise && goes(around.max(last * 4.0 / 3.0)) {
+            let found = sampled_straight(series, from, noise * spread, &sampling);
+            let goes = goes(around.max(last * SHORT / GOES_ON));
+            rising = found.0 >= RISING && goes;
+            if found.1 && rise >= CLEAR * noise && goes {
                 (clear, shape) = (true, found);
             }
         }
@@ -124,6 +138,7 @@ impl Line {
             ratio: shape.0,
             clear,
             straight: clear && shape.1,
+            rising,
         })
     }
 }
@@ -169,14 +184,25 @@ fn blocks_go(series: &Series) -> bool {
 
 /// Whether no more blocks come in the second half than in the first.
 fn same_load(series: &Series, from: usize) -> bool {
+    let (early, late, error) = loads(series, from);
+    late <= (SAME_LOAD + error) * early
+}
+
+/// Whether no fewer come either.
+fn steady_load(series: &Series, from: usize) -> bool {
+    let (early, late, error) = loads(series, from);
+    same_load(series, from) && early <= (SAME_LOAD + error) * late
+}
+
+/// Blocks that come in a bin of either half, and two standard deviations of the ratio of the halves that samples alone make;
+/// blocks that were all seen make none.
+fn loads(series: &Series, from: usize) -> (f64, f64, f64) {
     let middle = from + (BINS - from) / 2;
     let sum = |numbers: &[f64]| numbers.iter().sum::<f64>();
-    let (early, late) = (mean(&series.allocations[from..middle]), mean(&series.allocations[middle..]));
-    // What samples of the same load differ by between the halves; blocks that were all seen do not.
     let counts = [sum(&series.births[from..middle]), sum(&series.births[middle..])];
-    let sampled = sum(&series.allocations) > sum(&series.births) + 0.5;
-    let error = if sampled { counts.iter().map(|count| 1.0 / count.max(1.0)).sum::<f64>().sqrt() } else { 0.0 };
-    late <= (SAME_LOAD + error) * early
+    let error =
+        if is_sampled(series) { counts.iter().map(|count| 1.0 / count.max(1.0)).sum::<f64>().sqrt() } else { 0.0 };
+    (mean(&series.allocations[from..middle]), mean(&series.allocations[middle..]), 2.0 * error)
 }
 
 /// What the second half adds over what the first does, and whether it is as much. `error` is that of a rise.
@@ -205,26 +231,28 @@ fn straight(series: &Series, from: usize, error: f64) -> (f64, bool) {
     (ratio, ratio - error >= STRAIGHT)
 }
 
-/// The same of samples: as far as they can tell the second half adds as much as the first, and surely adds something; nor
-/// is it a level that fills up, or that only wanders.
-fn sampled_straight(series: &Series, from: usize, error: f64, rise: f64, sampling: &Sampling) -> (f64, bool) {
-    let live = &series.live[from..];
-    let half = live.len() / 2;
-    let (first, second) = live.split_at(half);
-    let (early, late) = (fit(first).0, fit(second).0);
+/// The same of samples, of the level that they show at a steady load: it is a line up to the end, as far as the samples can
+/// tell the level itself is one, and it is none that fills up.
+fn sampled_straight(series: &Series, from: usize, error: f64, sampling: &Sampling) -> (f64, bool) {
+    let steady = at_steady_load(series);
+    let (live, steady) = (&series.live[from..], &steady[from..]);
+    let (bins, half) = (live.len(), live.len() / 2);
+    let slopes = |level: &[f64]| (fit(&level[..half]).0, fit(&level[half..]).0);
+    let (early, late) = slopes(steady);
     let ratio = if early > 0.0 { late / early } else { 0.0 };
-    let bins = live.len();
-    let difference = |least: f64| {
-        let mut factors = slope_factors(half, bins - half);
-        let start = slope_factors(0, half);
-        factors.iter_mut().zip(start).for_each(|(factor, start)| *factor -= least * start);
-        let own = 2.0 * (error / half as f64).powi(2) * (1.0 + least * least);
-        (late - least * early, (sampling.variance_of(&factors) + own).sqrt())
-    };
-    let ((adds, adds_error), (short, short_error)) = (difference(0.0), difference(STRAIGHT));
-    let is_line = adds >= 2.0 * adds_error && short >= -2.0 * short_error && ratio >= SAMPLED_STRAIGHT;
-    let rise_error = sampling.variance_of(&slope_factors(0, bins)).sqrt() * bins as f64;
-    (ratio, is_line && ageing(series, from) >= AGEING && rise - rise_error >= WALK * walk(series, from))
+    let (slope, rest) = fit(steady);
+    let (rise, around) = (slope * bins as f64, around(&rest));
+    // Of a late window alone there may be too few samples to see that fewer and fewer come.
+    let is_steady = steady_load(series, 0) && steady_load(series, from);
+    let is_line = is_steady && rise >= CLEAR * around && ratio >= SAMPLED_STRAIGHT && goes_on(steady, rise, 0.0);
+    let mut factors = slope_factors(half, bins - half);
+    let start = slope_factors(0, half);
+    factors.iter_mut().zip(start).for_each(|(factor, start)| *factor -= STRAIGHT * start);
+    let own = 2.0 * (error / half as f64).powi(2) * (1.0 + STRAIGHT * STRAIGHT);
+    let (first, second) = slopes(live);
+    let is_short = second - STRAIGHT * first < -SHORT * (sampling.variance_of(&factors) + own).sqrt();
+    let ratio = if is_steady { ratio } else { 0.0 };
+    (ratio, is_line && !is_short && ageing(series, from) >= AGEING)
 }
 
 /// Whether the last eighth rises too, as far as noise lets one see.
@@ -232,5 +260,5 @@ fn goes_on(live: &[f64], rise: f64, noise: f64) -> bool {
     let (last, eighth) = (live.len(), live.len() / 8);
     let rose = mean(&live[last - ENDS..]) - mean(&live[last - eighth - ENDS..last - eighth]);
     let expected = rise / 8.0;
-    rose >= 0.35 * expected || expected - rose < 1.5 * noise
+    rose >= 0.35 * expected || expected - rose < GOES_ON * noise
 }

@@ -25,6 +25,26 @@ fn sampled_healthy_programs_are_not_accused() {
     }
 }
 
+/// A map of 144 blocks that is full after half of the capture, of which some 30 are sampled: the last few look steady.
+#[test]
+fn few_samples_of_what_fills_accuse_nobody() {
+    let is_accused = |seed: &u64| {
+        let chance = &mut Chance(seed * 6011 + 3);
+        let missing = |c: &mut Chance, born: &f64| c.unit() < (-born / 14.4).exp();
+        let lives: Vec<Life> = arrivals(chance, 10.0, 0.0, SECONDS)
+            .into_iter()
+            .filter(|born| missing(chance, born))
+            .map(|born| kept(born, 1024.0))
+            .collect();
+        let seen = sampled(&lives, SECONDS, 4096.0, chance);
+        judge(&seen, &context(1, 4096.0)).class == Class::Leak
+    };
+    let accused = (0..4000).filter(is_accused).count();
+    println!("{accused} of 4,000");
+    // Of 4,000 with a chance of 1 in 1,000, more than 12 are in 3 cases of 10,000.
+    assert!(accused <= 12, "{accused} of 4,000");
+}
+
 /// Leaks whose blocks all go, of which the level alone tells, and their bytes a second.
 fn level_leaks() -> Vec<(&'static str, f64, Make)> {
     vec![
@@ -79,7 +99,7 @@ fn leaks_told_by_their_level_are_found_and_their_rates_hold_the_truth() {
             let (found, held) = found_and_held(make, rate, interval);
             println!("{name}, interval {interval}: {held} of {found} of 500");
             // A log that grows at random times wanders too far from its line to be told from what wanders alone.
-            assert!(found >= 450 || name == "log", "{name}, interval {interval}: {found} of 500");
+            assert!(found >= 490 || name == "log", "{name}, interval {interval}: {found} of 500");
             // Where nothing is left to chance every interval holds.
             if interval > 1.0 || ["log", "jittered log"].contains(&name) {
                 (all_found, all_held) = (all_found + found, all_held + held);

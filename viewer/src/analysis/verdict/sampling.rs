@@ -113,13 +113,19 @@ pub(super) fn ageing(series: &Series, from: usize) -> f64 {
     OLD_AGES.iter().filter(|age| from + 8 + **age < BINS).map(at_age).fold(0.0, f64::max)
 }
 
-/// What a level would wander by if blocks came and went by chance: the standard deviation of its end.
-pub(super) fn walk(series: &Series, from: usize) -> f64 {
-    let weights = weights(series);
-    let size = |at: usize| weights[at] * share(series, at);
-    let came = (from..BINS).map(|at| series.allocations[at] * size(at).powi(2)).sum::<f64>();
-    let mean_size = mean(&(from..BINS).map(size).collect::<Vec<f64>>());
-    let lived =
-        (from..BINS).map(|at| (series.brief[at] + series.died_in(at)) / share(series, at).max(0.01)).sum::<f64>();
-    (came + lived * mean_size.powi(2)).sqrt()
+/// The level that the site would hold if as many blocks came in each bin as come on average, of the size and the life that
+/// samples of that bin have. Of the level itself samples tell little, since it depends on how many of them there happen to
+/// be; of what an allocation holds, and for how long, they tell much (the ratio estimator, Cochran 1977, chapter 6).
+pub(super) fn at_steady_load(series: &Series) -> PerBin {
+    let (weights, rate, mut level) = (weights(series), mean(&series.allocations), [0.0; BINS]);
+    let mut like = 0;
+    for born in 0..BINS {
+        // Where no sample was taken blocks are like those before.
+        like = if series.births[born] > 0.0 { born } else { like };
+        let (births, size) = (series.births[like], weights[like] * share(series, like));
+        for (age, level) in level[born..].iter_mut().enumerate().filter(|_| births > 0.0) {
+            *level += rate * size * series.alive(like, like + age + 1) / births;
+        }
+    }
+    level
 }
