@@ -35,7 +35,7 @@ fn all_agents(mode: &str, for_good: &str, step: u64) -> u64 {
             return n;
         }
         assert!(!run.errors.contains("memory any more"), "the reserve is large enough: {}", run.errors);
-        n += if n < 40 { 1 } else { step };
+        n += if n < 25 { 1 } else { step };
     }
 }
 
@@ -55,6 +55,42 @@ fn any_one_of_the_agents_allocations_may_fail() {
 fn all_of_the_agents_allocations_may_fail_from_any_one_on() {
     for mode in ["exact", "sampled"] {
         println!("{mode}, for good: no more than {} allocations of the agent's", all_agents(mode, "1", step()));
+    }
+}
+
+#[test]
+#[ignore = "run by the other"]
+fn with_a_used_up_reserve() {
+    // An exact session of bounded size lists live blocks: 300,000 of them take over 16 MiB, twice the reserve.
+    let builder = plimsoll::Session::builder().output(variable("CAPTURE")).exact().max_bytes(1 << 30);
+    let session = builder.tick(std::time::Duration::from_millis(10)).start().expect("a session");
+    FOR_GOOD.store(true, SeqCst);
+    AGENTS.store(1, SeqCst);
+    let blocks: Vec<Box<[u8; 20]>> = (0..300_000).map(|_| Box::new([1; 20])).collect();
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    session.mark("after the end");
+    program::run(Some(&session));
+    let asked = std::time::Instant::now();
+    if variable("ASKS") == "1" {
+        let error = session.finish().expect_err("the writer is gone");
+        eprintln!("finish: {error}");
+    } else {
+        drop(session);
+    }
+    assert!(asked.elapsed().as_secs() < 5, "{:?}", asked.elapsed());
+    assert_eq!(black_box(blocks).len(), 300_000);
+    end(REFUSED.load(SeqCst));
+}
+
+#[test]
+fn when_the_reserve_is_used_up_recording_ends_and_the_program_goes_on() {
+    let directory = tempfile::tempdir().expect("a directory");
+    for asks in ["0", "1"] {
+        let path = directory.path().join(format!("{asks}.plim"));
+        let run = judge("allocations::with_a_used_up_reserve", &path, &[("ASKS", asks)]);
+        assert!(run.errors.contains("plimsoll: the agent found no memory any more; recording ends"), "{}", run.errors);
+        let capture = crate::support::read(&path);
+        assert!(capture.end.is_none() && !capture.headers.is_empty());
     }
 }
 
