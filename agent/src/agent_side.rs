@@ -22,8 +22,7 @@ pub(crate) fn run<R>(work: impl FnOnce() -> R) -> R {
     if before.is_some_and(Slot::is_agents) {
         return work();
     }
-    // Without a free slot the work counts as the program's, which is the lesser evil.
-    let Some(mine) = slot::acquire(true) else { return work() };
+    let mine = slot::acquire_agents();
     slot::set_current(Some(mine));
     let _restore = Restore { before, mine };
     work()
@@ -61,10 +60,10 @@ impl AgentThread {
 type Start = (CString, Box<dyn FnOnce() + Send>);
 
 extern "C" fn begin(start: *mut c_void) -> *mut c_void {
-    if let Some(slot) = slot::acquire(true) {
-        slot::set_current(Some(slot));
-        crate::hook::release_at_thread_exit(slot);
-    }
+    let slot = slot::acquire_agents();
+    slot::set_current(Some(slot));
+    crate::hook::release_at_thread_exit(slot);
+    crate::reserve::this_thread_may_park();
     // SAFETY: `spawn` made the box for this thread alone.
     let (name, work) = *unsafe { Box::from_raw(start.cast::<Start>()) };
     // SAFETY: the name is a C string; longer ones are cut by the caller's choice of names.

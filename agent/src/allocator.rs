@@ -3,7 +3,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 
 use crate::allocator_stats::{self, AllocatorStats, Source};
-use crate::hook;
+use crate::{hook, reserve};
 
 /// A global allocator that passes every call on to `A` and counts it; while a [`Session`](crate::Session) records, it
 /// also records where blocks come from.
@@ -113,7 +113,7 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Allocator<A> {
 /// What is rare, out of line. Arguments come in the order in which the allocator's own entry points get them, so that
 /// nobody has to move them.
 mod unusual {
-    use super::{Allocator, GlobalAlloc, Layout, allocator_stats, hook};
+    use super::{Allocator, GlobalAlloc, Layout, allocator_stats, hook, reserve};
 
     /// # Safety
     /// `size` and `align` are those of a layout.
@@ -130,7 +130,7 @@ mod unusual {
     pub(super) unsafe fn alloc<A: GlobalAlloc>(size: usize, align: usize, allocator: &Allocator<A>) -> *mut u8 {
         allocator_stats::answer(allocator.stats);
         // SAFETY: the caller's obligations are the inner allocator's.
-        hook::allocated(unsafe { allocator.inner.alloc(layout(size, align)) }, size)
+        allocated(unsafe { allocator.inner.alloc(layout(size, align)) }, size, align)
     }
 
     /// # Safety
@@ -139,7 +139,12 @@ mod unusual {
     #[inline(never)]
     pub(super) unsafe fn alloc_zeroed<A: GlobalAlloc>(size: usize, align: usize, inner: &A) -> *mut u8 {
         // SAFETY: the caller's obligations are the inner allocator's.
-        hook::allocated(unsafe { inner.alloc_zeroed(layout(size, align)) }, size)
+        allocated(unsafe { inner.alloc_zeroed(layout(size, align)) }, size, align)
+    }
+
+    /// Where the agent's reserve has to mind the alignment.
+    fn allocated(block: *mut u8, size: usize, align: usize) -> *mut u8 {
+        if block.is_null() { hook::refused(size, align) } else { hook::allocated(block, size) }
     }
 
     /// After `hook::freeing` has said that the slow path is due.
@@ -149,7 +154,9 @@ mod unusual {
     #[cold]
     #[inline(never)]
     pub(super) unsafe fn dealloc<A: GlobalAlloc>(block: *mut u8, size: usize, align: usize, inner: &A) {
-        hook::free_due(block, size);
+        if hook::free_due(block, size) {
+            return;
+        }
         // SAFETY: the caller's obligations are the inner allocator's.
         unsafe { inner.dealloc(block, layout(size, align)) };
     }
@@ -165,6 +172,10 @@ mod unusual {
         new_size: usize,
         inner: &A,
     ) -> *mut u8 {
+        if hook::is_agents() {
+            // SAFETY: the caller's obligations are the same.
+            return unsafe { of_agents(block, layout(size, align), new_size, inner) };
+        }
         let retired = hook::reallocating(block, size);
         // SAFETY: the caller's obligations are the inner allocator's.
         let new = unsafe { inner.realloc(block, layout(size, align), new_size) };
@@ -172,5 +183,37 @@ mod unusual {
             hook::realloc_failed(block, retired.as_ref());
         }
         hook::reallocated(new, size, new_size)
+    }
+
+    /// A reallocation of the agent's, whose block may be in its reserve, or has to move there.
+    ///
+    /// # Safety
+    /// As for [`GlobalAlloc::realloc`].
+    #[cold]
+    #[inline(never)]
+    unsafe fn of_agents<A: GlobalAlloc>(block: *mut u8, old: Layout, new_size: usize, inner: &A) -> *mut u8 {
+        if !reserve::holds(block) {
+            // SAFETY: the caller's obligations are the inner allocator's, whose block it is.
+            let new = unsafe { inner.realloc(block, old, new_size) };
+            if !new.is_null() {
+                return hook::reallocated(new, old.size(), new_size);
+            }
+        }
+        // SAFETY: the new size is that of a layout with the old alignment, says the caller, and is not 0.
+        let mut new = unsafe { inner.alloc(layout(new_size, old.align())) };
+        if new.is_null() {
+            new = reserve::take(new_size, old.align());
+        }
+        if new.is_null() {
+            return new;
+        }
+        // SAFETY: two different blocks, each of at least that size; the old one goes back where it came from.
+        unsafe {
+            new.copy_from_nonoverlapping(block, old.size().min(new_size));
+            if !reserve::give_back(block, old.size()) {
+                inner.dealloc(block, old);
+            }
+        }
+        hook::reallocated(new, old.size(), new_size)
     }
 }

@@ -45,13 +45,16 @@ impl Identity {
     }
 }
 
-/// Field 22 of `/proc/PID/stat`; `None` when there is no such process.
+/// Field 22 of `/proc/PID/stat`; `None` when there is no such process, or it is dead and only waits to be asked for its
+/// status.
 fn start_time(pid: u32) -> Option<u64> {
     let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
     // The name, in parentheses, may hold anything.
     let after = stat.iter().rposition(|byte| *byte == b')')?;
     let fields = std::str::from_utf8(stat.get(after + 1..)?).ok()?;
-    fields.split_ascii_whitespace().nth(19)?.parse().ok()
+    let mut fields = fields.split_ascii_whitespace();
+    let is_dead = matches!(fields.next()?, "Z" | "X");
+    fields.nth(18).filter(|_| !is_dead)?.parse().ok()
 }
 
 /// Saves the arenas that dead processes of `program` left, and says so. What cannot be saved stays where it is.

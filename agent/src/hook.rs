@@ -16,6 +16,7 @@ use plimsoll_format::{EventKind, LossCause};
 
 use crate::filter;
 use crate::recorder::{self, Retired};
+use crate::reserve;
 use crate::scope::{self, Change};
 use crate::slot::{self, Slot};
 use crate::sys::Errno;
@@ -24,13 +25,36 @@ use crate::unwind::{self, Registers};
 /// After the inner allocator returned `address`, which may be null; gives it back, so that callers need not keep it.
 #[inline(always)]
 pub(crate) fn allocated(address: *mut u8, size: usize) -> *mut u8 {
-    if !address.is_null() && slot::of_this_thread().count_alloc(size) {
+    if address.is_null() {
+        return refused(size, reserve::GRANULE);
+    }
+    if slot::of_this_thread().count_alloc(size) {
         return alloc_due(address, size);
     }
     address
 }
 
-/// Before a block goes back to the inner allocator; when true, [`free_due`] must be called first.
+/// After the inner allocator returned null. To the program that is the answer; the agent lives on its reserve.
+#[cold]
+#[inline(never)]
+pub(crate) fn refused(size: usize, align: usize) -> *mut u8 {
+    if !is_agents() {
+        return std::ptr::null_mut();
+    }
+    let block = reserve::take(size, align);
+    if !block.is_null() {
+        slot::of_this_thread().count_alloc(size);
+    }
+    block
+}
+
+/// Whether what the calling thread does now is the agent's.
+#[inline(always)]
+pub(crate) fn is_agents() -> bool {
+    slot::of_this_thread().is_agents()
+}
+
+/// Before a block goes back to the inner allocator; when true, [`free_due`] must be asked first.
 #[inline(always)]
 #[must_use]
 pub(crate) fn freeing(address: *mut u8, size: usize) -> bool {
@@ -69,28 +93,33 @@ pub(crate) fn reallocated(address: *mut u8, old_size: usize, size: usize) -> *mu
 #[inline(never)]
 fn alloc_due(address: *mut u8, size: usize) -> *mut u8 {
     match slot::current() {
+        Some(slot) if slot.is_agents() => {}
         Some(slot) => slow_alloc(slot, address as usize, size, EventKind::Alloc),
         None => first_alloc(address, size),
     }
     address
 }
 
-/// What [`freeing`] asked for.
+/// What [`freeing`] asked for. True when the block is none of the inner allocator's, and has gone back where it is from.
 #[cold]
 #[inline(never)]
-pub(crate) fn free_due(address: *mut u8, size: usize) {
+#[must_use]
+pub(crate) fn free_due(address: *mut u8, size: usize) -> bool {
     match slot::current() {
         // Only the filter asked, and was wrong.
         Some(slot) if !slot.sees_every_free() && !filter::is_likely_sampled(address as usize) => {}
+        Some(slot) if slot.is_agents() => return reserve::give_back(address, size),
         Some(slot) => slow_free(slot, address as usize, size),
         None => first_free(address as usize, size),
     }
+    false
 }
 
 #[cold]
 #[inline(never)]
 fn realloc_due(address: *mut u8, old_size: usize, size: usize) -> *mut u8 {
     match slot::current() {
+        Some(slot) if slot.is_agents() => {}
         Some(slot) => slow_alloc(slot, address as usize, size, EventKind::ReallocAlloc),
         None => first_realloc(address, old_size, size),
     }
@@ -120,7 +149,7 @@ fn slow_alloc(slot: &Slot, address: usize, size: usize, kind: EventKind) {
         if slot.allocated_enough_to_publish() || slot.freed_enough_to_publish() {
             slot.publish();
         }
-        if let Some(recorder) = recorder::current().filter(|_| !slot.is_agents()) {
+        if let Some(recorder) = recorder::current() {
             recorder.alloc(slot, address, size, kind, registers);
         }
         let change = match kind {
@@ -265,7 +294,7 @@ fn first_free(address: usize, size: usize) {
     match own_slot() {
         Some(slot) => {
             slot.count_free(size, || false);
-            free_due(address as *mut u8, size);
+            slow_free(slot, address, size);
         }
         None => slot::overflow().count_shared(0, size),
     }

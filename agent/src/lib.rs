@@ -93,6 +93,7 @@ mod modules;
 mod own_file;
 mod own_pages;
 mod recorder;
+mod reserve;
 mod ring;
 mod sampler;
 mod scope;
@@ -117,6 +118,12 @@ pub use scope::{Budget, Entered, InScope, OverBudget, Scope, ScopeStats};
 pub use session::{Builder, Session, Summary};
 pub use stats::{SizeClass, Stats, stats, thread_stats};
 pub use tag::{Tag, tag};
+
+/// Whether what the calling thread does now is work of the agent's. For tests that make it fail.
+#[doc(hidden)]
+pub fn is_agents_work() -> bool {
+    hook::is_agents()
+}
 
 /// Whether the tracking-allocator adapter has seen an allocation.
 fn adapter_is_installed() -> bool {

@@ -6,6 +6,8 @@
 use std::ffi::{CStr, c_int, c_void};
 use std::sync::Arc;
 
+use crate::reserve::{self, WhenEmpty};
+
 /// Unwind tables of a module that may be unloaded are copied, up to this size; beyond it the module has none.
 const MAX_COPY: usize = 32 << 20;
 
@@ -15,7 +17,7 @@ pub(crate) enum Section {
     /// Mapped as long as the process lives.
     Mapped(&'static [u8]),
     /// Copied, because the module may go.
-    Copied(Arc<[u8]>),
+    Copied(Arc<Vec<u8>>),
 }
 
 impl Default for Section {
@@ -67,8 +69,11 @@ impl LoadedModule {
 /// All modules, the executable first.
 pub(crate) fn loaded() -> Vec<LoadedModule> {
     let mut modules: Vec<LoadedModule> = Vec::new();
-    // SAFETY: the callback gets the pointer to `modules` back, which outlives the call, and nothing else uses it.
-    unsafe { libc::dl_iterate_phdr(Some(collect), (&raw mut modules).cast()) };
+    // Whoever parked with the loader's lock would hang the program.
+    reserve::when_empty(WhenEmpty::TakeHeldBack, || {
+        // SAFETY: the callback gets the pointer to `modules` back, which outlives the call, and nothing else uses it.
+        unsafe { libc::dl_iterate_phdr(Some(collect), (&raw mut modules).cast()) }
+    });
     if let Some(executable) = modules.first_mut().filter(|module| module.path.is_empty()) {
         let path = std::fs::read_link("/proc/self/exe");
         executable.path = path.map_or_else(|_| String::new(), |path| path.to_string_lossy().into_owned());
@@ -161,10 +166,18 @@ fn place(start: u64, len: u64, may_unload: bool) -> Option<PlacedSection> {
     let mapped = unsafe { memory(start, len) };
     let bytes = match may_unload {
         false => Section::Mapped(mapped),
-        true if mapped.len() <= MAX_COPY => Section::Copied(mapped.into()),
+        true if mapped.len() <= MAX_COPY => Section::Copied(copy(mapped)?),
         true => return None,
     };
     Some(PlacedSection { start, bytes })
+}
+
+/// A copy, unless there is no memory for it: then the module has no tables, which costs the inner part of some stacks.
+fn copy(bytes: &[u8]) -> Option<Arc<Vec<u8>>> {
+    let mut copied = Vec::new();
+    reserve::when_empty(WhenEmpty::Refuse, || copied.try_reserve_exact(bytes.len())).ok()?;
+    copied.extend_from_slice(bytes);
+    Some(Arc::new(copied))
 }
 
 /// Address of .eh_frame as .eh_frame_hdr (at `at`) states it. Linkers write it relative to the field itself.

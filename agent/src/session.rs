@@ -30,8 +30,8 @@ use crate::agent_side::{self, AgentThread};
 use crate::config::{Compression, Config, KeepIn, Recording, Unwinder};
 use crate::error::{Error, Kind};
 use crate::recorder::{self, Recorder};
-use crate::writer::{Outcome, Shared, lock};
-use crate::{clock, filter, slot, sys, watcher};
+use crate::writer::{Shared, lock};
+use crate::{clock, filter, reserve, slot, sys, watcher};
 
 /// Characters kept of a marker's name.
 const LONGEST_MARKER: usize = 1024;
@@ -124,7 +124,7 @@ impl Session {
     /// `shared`, `off` or a directory ([`KeepIn`]); `PLIMSOLL_SEED` makes sampling repeatable. All are ignored in a process with raised privileges.
     pub fn from_env_or_idle() -> Session {
         Session::from_env().unwrap_or_else(|error| {
-            say(&format!("not recording: {error}"));
+            agent_side::run(|| say(&format!("not recording: {error}")));
             Session { number: 0 }
         })
     }
@@ -164,7 +164,7 @@ impl Session {
     fn set_phase(&self, phase: Phase) {
         self.with_running(|running| {
             running.recorder.paused.store(phase == Phase::Paused, Ordering::Relaxed);
-            lock(&running.shared.notes).push(Record::Phase { ticks: clock::now(), phase });
+            running.shared.note([Record::Phase { ticks: clock::now(), phase }]);
         });
     }
 
@@ -172,7 +172,7 @@ impl Session {
     pub fn mark(&self, name: &str) {
         self.with_running(|running| {
             let name = name.chars().take(LONGEST_MARKER).collect();
-            lock(&running.shared.notes).push(Record::Marker { ticks: clock::now(), name });
+            running.shared.note([Record::Marker { ticks: clock::now(), name }]);
         });
     }
 
@@ -199,8 +199,7 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        // A write error was said when it happened.
-        let _ = finish(std::mem::take(&mut self.number), EndReason::Finished, FINISH_WAIT);
+        finish_unasked(std::mem::take(&mut self.number), EndReason::Finished, FINISH_WAIT);
     }
 }
 
@@ -285,6 +284,9 @@ fn owned<T: Clone>(work: impl FnOnce() -> Result<T, Kind>) -> Result<T, Error> {
 
 fn start(config: &Config) -> Result<Session, Error> {
     let hook = installed_hook()?;
+    if !reserve::map() {
+        return Err(Kind::NoMemory.into());
+    }
     owned(|| launch::start_running(config, hook)).map(|number| Session { number })
 }
 
@@ -305,19 +307,27 @@ pub(crate) fn installed_hook() -> Result<Hook, Error> {
 }
 
 fn finish(number: u32, reason: EndReason, longest: Duration) -> Result<Summary, Error> {
+    owned(|| finish_running(number, reason, longest))
+}
+
+/// As [`finish`], for when nobody asks what became of the session: a write error was said when it happened. Nothing of
+/// this is the program's allocation.
+fn finish_unasked(number: u32, reason: EndReason, longest: Duration) {
+    agent_side::run(|| drop(finish_running(number, reason, longest)));
+}
+
+fn finish_running(number: u32, reason: EndReason, longest: Duration) -> Result<Summary, Kind> {
     if number == 0 || OWNER.load(Ordering::Relaxed) != std::process::id() {
         return Ok(Summary::default());
     }
-    owned(|| {
-        let mut running = lock(&RUNNING);
-        match running.take() {
-            Some(ours) if ours.number == number => stop(ours, reason, longest),
-            other => {
-                *running = other;
-                Ok(Summary::default())
-            }
+    let mut running = lock(&RUNNING);
+    match running.take() {
+        Some(ours) if ours.number == number => stop(ours, reason, longest),
+        other => {
+            *running = other;
+            Ok(Summary::default())
         }
-    })
+    }
 }
 
 fn stop(running: Running, reason: EndReason, longest: Duration) -> Result<Summary, Kind> {
@@ -326,9 +336,13 @@ fn stop(running: Running, reason: EndReason, longest: Duration) -> Result<Summar
     watcher_stop.ask(LAST_READING_WAIT);
     *lock(&shared.ending) = Some(reason);
     recorder.call_writer();
-    let Some(outcome) = wait_for_outcome(&shared, longest) else {
+    let Some(outcome) = shared.wait_for_outcome(longest) else {
         return Err(Kind::WriterStuck(path));
     };
+    if reserve::has_parked() {
+        // One of the two will never end, and what it knows of the session stays for ever.
+        return Err(Kind::WriterStuck(path));
+    }
     writer.join();
     watcher.join();
     filter::clear();
@@ -352,19 +366,6 @@ fn stop(running: Running, reason: EndReason, longest: Duration) -> Result<Summar
     }
 }
 
-fn wait_for_outcome(shared: &Shared, longest: Duration) -> Option<Outcome> {
-    let start = clock::monotonic_ns();
-    loop {
-        if let Some(outcome) = lock(&shared.outcome).take() {
-            return Some(outcome);
-        }
-        if clock::monotonic_ns().saturating_sub(start) > longest.as_nanos() as u64 {
-            return None;
-        }
-        sys::sleep(Duration::from_micros(200));
-    }
-}
-
 /// Once per process: what happens when it exits or forks.
 fn at_process_events() {
     static ONCE: Once = Once::new();
@@ -372,12 +373,13 @@ fn at_process_events() {
         // A forked child that exits finds its parent's session here, perhaps locked by a thread that it does not have.
         if OWNER.load(Ordering::Relaxed) == std::process::id() {
             let number = lock(&RUNNING).as_ref().map_or(0, |running| running.number);
-            let _ = finish(number, EndReason::Exit, EXIT_WAIT);
+            finish_unasked(number, EndReason::Exit, EXIT_WAIT);
         }
     }
     extern "C" fn in_child() {
         recorder::abandon();
         slot::forget_other_threads();
+        reserve::forget_other_threads();
     }
     ONCE.call_once(|| {
         sys::at_exit(on_exit);

@@ -348,13 +348,12 @@ impl Slot {
         self.stack_end.store(0, Ordering::Relaxed);
         self.publish_bytes.store(totals.bytes.saturating_add(PUBLISH_STEP), Ordering::Relaxed);
         self.publish_freed_bytes.store(totals.freed_bytes.saturating_add(PUBLISH_STEP), Ordering::Relaxed);
-        // The agent's slots never leave the fast path; the program's take the slow path at their first event, which
-        // joins a session under way.
-        let stop = if self.is_agents() { -ALWAYS - 1 } else { ALWAYS };
+        // The program's slots take the slow path at their first event, which joins a session under way. The agent's take
+        // it always: a block may be one of its reserve.
         self.joined.store(0, Ordering::Relaxed);
-        self.bytes.set_left(stop);
-        self.freed_bytes.set_left(stop);
-        self.watched.store(stop, Ordering::Relaxed);
+        self.bytes.set_left(ALWAYS);
+        self.freed_bytes.set_left(ALWAYS);
+        self.watched.store(ALWAYS, Ordering::Relaxed);
         // Work of the agent's on a program's thread opens a slot each time: it must not use ids up.
         let thread = if self.is_agents() { 0 } else { NEXT_THREAD.fetch_add(1, Ordering::Relaxed) };
         self.thread.store(thread, Ordering::Release);
@@ -371,7 +370,7 @@ impl Slot {
 
 /// All slots that were ever handed out, and the shared one.
 pub(crate) fn all() -> impl Iterator<Item = &'static Slot> {
-    slabs::handed_out().chain(std::iter::once(overflow()))
+    slabs::handed_out().chain([overflow(), &AGENTS_OVERFLOW])
 }
 
 /// The slot of all threads that found no other. It never records; its counters are added to atomically.
@@ -382,6 +381,15 @@ pub(crate) fn overflow() -> &'static Slot {
     unsafe { OVERFLOW.assume_init_ref() }
 }
 
+/// The slot of all work of the agent's that found no other: what is counted there by several threads at once may come
+/// out a little low, and concerns the agent alone.
+static AGENTS_OVERFLOW: Slot = {
+    // SAFETY: a slot is valid as zeros (`Zeroed`).
+    let zeros: Slot = unsafe { MaybeUninit::zeroed().assume_init() };
+    let (bytes, freed_bytes) = (ByteCounter::due(), ByteCounter::due());
+    Slot { bytes, freed_bytes, watched: AtomicI64::new(ALWAYS), is_agent: AtomicBool::new(true), ..zeros }
+};
+
 /// Claims a slot for the calling thread, `None` when there is no room for another.
 pub(crate) fn acquire(is_agent: bool) -> Option<&'static Slot> {
     let slot = slabs::claim_free(is_agent).or_else(|| slabs::claim_new(is_agent))?;
@@ -391,6 +399,11 @@ pub(crate) fn acquire(is_agent: bool) -> Option<&'static Slot> {
     }
     slot.open();
     Some(slot)
+}
+
+/// Claims a slot for work of the agent's, which must be known as such even when there is no room.
+pub(crate) fn acquire_agents() -> &'static Slot {
+    acquire(true).unwrap_or(&AGENTS_OVERFLOW)
 }
 
 /// Makes every thread of the program take the slow path at its next event, to join `session`. Its recorder is in place

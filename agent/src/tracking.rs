@@ -73,7 +73,8 @@ impl AllocationTracker for Tracker {
         _current: AllocationGroupId,
     ) {
         if hook::freeing(address as *mut u8, object_size) {
-            hook::free_due(address as *mut u8, object_size);
+            // The reserve is below our own allocator only, which is not installed here.
+            let _ = hook::free_due(address as *mut u8, object_size);
         }
     }
 }

@@ -104,7 +104,7 @@ pub(crate) fn run(
     mut footprint: Footprint,
 ) {
     let _done = Done(stop);
-    let note = |records: Vec<Record>| lock(&shared.notes).extend(records);
+    let note = |records: Vec<Record>| shared.note(records);
     let mut generation = modules::generation();
     while stop.asked.load(Ordering::Acquire) == 0 {
         note(footprint.read_if_due());

@@ -25,6 +25,7 @@ const UNSAFE_FILES: &[&str] = &[
     "agent/src/own_file.rs",
     "agent/src/own_pages.rs",
     "agent/src/recorder/current.rs",
+    "agent/src/reserve.rs",
     "agent/src/ring.rs",
     "agent/src/scope/task.rs",
     "agent/src/session.rs",

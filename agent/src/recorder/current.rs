@@ -63,6 +63,15 @@ pub(crate) fn abandon() {
     CURRENT.store(std::ptr::null_mut(), Ordering::Release);
 }
 
+/// Takes the recorder away from hooks for good, and makes nobody wait for the writer: a thread of the agent's has given
+/// up. The recorder stays.
+pub(crate) fn give_up() {
+    if let Some(recorder) = current() {
+        recorder.writer_stuck.store(true, Ordering::Relaxed);
+    }
+    abandon();
+}
+
 /// Frees a recorder made by [`leak`].
 ///
 /// # Safety

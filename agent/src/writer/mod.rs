@@ -27,6 +27,7 @@ use crate::config::{Compression, Config};
 use crate::live_table::THIN_AT;
 use crate::memory::MemoryReader;
 use crate::recorder::Recorder;
+use crate::reserve::{self, WhenEmpty};
 use crate::watcher::ModuleList;
 use crate::{slot, sys};
 use balance::Balance;
@@ -51,6 +52,38 @@ pub(crate) struct Shared {
     /// Set once when the session is to end.
     pub(crate) ending: Mutex<Option<EndReason>>,
     pub(crate) outcome: Mutex<Option<Outcome>>,
+}
+
+/// Notes that may wait for the writer: what they take must not grow with how long its disk is stuck.
+const MOST_NOTES: usize = 4096;
+
+impl Shared {
+    /// Leaves records for the writer, unless it has left far too many unread. The lock is one that the program's threads
+    /// take as well, so nobody parks while holding it.
+    pub(crate) fn note(&self, records: impl IntoIterator<Item = Record>) {
+        reserve::when_empty(WhenEmpty::TakeHeldBack, || {
+            let mut notes = lock(&self.notes);
+            let room = MOST_NOTES.saturating_sub(notes.len());
+            notes.extend(records.into_iter().take(room));
+        });
+    }
+
+    /// What became of the capture, as soon as the writer has said it; `None` when it has not after `longest`, or a moment
+    /// after it may have given up.
+    pub(crate) fn wait_for_outcome(&self, longest: Duration) -> Option<Outcome> {
+        const PARKED_WAIT: Duration = Duration::from_millis(200);
+        let start = clock::monotonic_ns();
+        loop {
+            if let Some(outcome) = lock(&self.outcome).take() {
+                return Some(outcome);
+            }
+            let longest = if reserve::has_parked() { PARKED_WAIT.min(longest) } else { longest };
+            if clock::monotonic_ns().saturating_sub(start) > longest.as_nanos() as u64 {
+                return None;
+            }
+            sys::sleep(Duration::from_micros(200));
+        }
+    }
 }
 
 /// What became of the capture.

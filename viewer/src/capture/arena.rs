@@ -65,12 +65,15 @@ fn pid_in_name(path: &Path) -> Option<u32> {
     path.file_stem()?.to_str()?.split_once('-')?.1.parse().ok()
 }
 
-/// Field 22 of `/proc/PID/stat`; `None` when there is no such process.
+/// Field 22 of `/proc/PID/stat`; `None` when there is no such process, or it is dead and only waits to be asked for its
+/// status.
 fn start_time(pid: u32) -> Option<u64> {
     let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
     let after = stat.iter().rposition(|byte| *byte == b')')?;
     let fields = std::str::from_utf8(stat.get(after + 1..)?).ok()?;
-    fields.split_ascii_whitespace().nth(19)?.parse().ok()
+    let mut fields = fields.split_ascii_whitespace();
+    let is_dead = matches!(fields.next()?, "Z" | "X");
+    fields.nth(18).filter(|_| !is_dead)?.parse().ok()
 }
 
 /// Arenas in the directories where agents make them, of all users that this one may see.
