@@ -119,8 +119,11 @@ impl Case {
     }
 }
 
+/// What a child does.
+type Work = fn(&Job);
+
 /// What children can be told to do.
-const WORKS: [(&str, fn(&Job)); 17] = [
+const WORKS: [(&str, Work); 17] = [
     ("live-threads", threads::live),
     ("created-threads", threads::created),
     ("ending-threads", threads::ending),
