@@ -2,8 +2,12 @@
 //!
 //! There is at most one recorder. Hooks find it through one pointer, use it only while their slot is `busy`, and a
 //! session frees it only after it has taken the pointer away and seen every slot not busy once.
+//!
+//! While a hook is at what all threads share, a queue or the table of live samples, signals are kept out: a handler that jumped
+//! out of the middle would leave the others spinning. A sample or a full chunk is rare enough for that.
 
 mod current;
+mod ends;
 mod sizes;
 
 use std::ops::Range;
@@ -11,7 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use plimsoll_format::{Event, EventKind, LossCause, Mode, StackNode, Totals};
+use plimsoll_format::{Event, EventKind, LossCause, Mode, StackNode};
 
 use crate::chunk::{Append, ChunkPool};
 use crate::config::{Recording, Unwinder};
@@ -23,27 +27,17 @@ use crate::sampler::Random;
 use crate::shared_arena::{Place, SharedArena};
 use crate::slot::Slot;
 use crate::stack_table::{EXACT_NODES, SAMPLED_NODES, StackTable};
-use crate::sys::Errno;
+use crate::sys::{Errno, SignalsBlocked};
 use crate::unwind::{Outcome, Registers, Unwinders};
 use crate::{clock, filter, sys};
 
 pub(crate) use current::*;
+use ends::THREAD_ENDS;
+pub(crate) use ends::ThreadEnd;
 pub(crate) use sizes::TableSizes;
 
 /// Longest time that a hook waits for the writer.
 const LONGEST_WAIT: Duration = Duration::from_millis(100);
-/// Ends of threads that may wait for the writer; more lose their per-thread totals and nothing else.
-const THREAD_ENDS: usize = 512;
-
-/// What a thread leaves behind.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct ThreadEnd {
-    pub(crate) thread: u32,
-    pub(crate) os_thread: u32,
-    pub(crate) name: [u8; 16],
-    pub(crate) ticks: u64,
-    pub(crate) totals: Totals,
-}
 
 /// See the module's description.
 pub(crate) struct Recorder {
@@ -170,6 +164,7 @@ impl Recorder {
             self.rearm(slot);
             return;
         }
+        let _signals = SignalsBlocked::new();
         let stack = self.stack(slot, size as u64, registers);
         // Those that the gap just used up was drawn with.
         let doublings = slot.interval.load(Ordering::Relaxed) as u8;
@@ -212,6 +207,7 @@ impl Recorder {
 
     #[inline(never)]
     fn free_sampled(&self, slot: &Slot, address: usize, size: usize, kind: EventKind) -> Option<Retired> {
+        let _signals = SignalsBlocked::new();
         let sample = self.live.remove(address)?;
         filter::remove(address);
         self.send_by_ring(&event(slot, kind, self.place_and_time(slot, address), (size as u64, 0)));
@@ -338,14 +334,27 @@ impl Recorder {
     #[inline(never)]
     fn append_or_wait(&self, slot: &Slot, kind: EventKind, place: (u64, u64, u32), (size, stack): (u64, u32)) {
         let event = event(slot, kind, place, (size, stack));
-        let append = || self.chunks.append(self.session, &slot.cursor, &event);
+        if slot.ring_only.load(Ordering::Relaxed) == self.session {
+            return self.send_by_ring(&event);
+        }
+        // While nothing gets on, few try whether it does again.
+        if self.writer_stuck.load(Ordering::Relaxed) && !event.ticks.is_multiple_of(64) {
+            return self.losses.event(LossCause::WriterBehind, &event);
+        }
+        let append = || {
+            let _signals = SignalsBlocked::new();
+            self.chunks.append(self.session, &slot.cursor, &event)
+        };
         match append() {
             Append::Done => {}
             Append::DoneAndSent => self.wake_writer(),
             Append::Full => {
                 self.wait_or_lose(&event, || matches!(append(), Append::Done | Append::DoneAndSent));
             }
-            Append::NotAnOwner => self.send_by_ring(&event),
+            Append::NotAnOwner => {
+                slot.ring_only.store(self.session, Ordering::Relaxed);
+                self.send_by_ring(&event);
+            }
         }
     }
 
@@ -390,32 +399,6 @@ impl Recorder {
         let _errno = Errno::save();
         self.writer_call.fetch_add(1, Ordering::Release);
         sys::futex_wake(&self.writer_call);
-    }
-
-    /// Gives up what a hook of the calling thread held when a signal handler jumped out of it.
-    pub(crate) fn give_up(&self, slot: &Slot) {
-        // The chunk's state may be ahead of what was published: the next event begins a new one.
-        self.chunks.leave(self.session, &slot.cursor);
-        self.unwinders.leave(self.session, &slot.walk);
-        self.losses.free(LossCause::Reentered, 0);
-    }
-
-    /// Hands over what a thread holds when it ends.
-    pub(crate) fn leave(&self, slot: &Slot) {
-        let _errno = Errno::save();
-        self.chunks.leave(self.session, &slot.cursor);
-        self.unwinders.leave(self.session, &slot.walk);
-        let end = ThreadEnd {
-            thread: slot.thread.load(Ordering::Relaxed),
-            os_thread: slot.os_thread.load(Ordering::Relaxed),
-            name: sys::thread_name(),
-            ticks: clock::now(),
-            totals: slot.thread_totals(),
-        };
-        // When even the woken writer is late, the thread loses its name and its own totals, and nothing else.
-        if self.thread_ends.0.try_send(end).is_err() || self.thread_ends.0.len() > THREAD_ENDS / 2 {
-            self.wake_writer();
-        }
     }
 }
 

@@ -75,6 +75,8 @@ pub(crate) struct Slot {
     pub(crate) random: AtomicU64,
     pub(crate) interval: AtomicU64,
     pub(crate) sample_bytes: AtomicU64,
+    /// Exact mode: the session in which the thread may hold no chunk.
+    pub(crate) ring_only: AtomicU32,
     /// Exact mode: the chunk under way. Only its thread touches it, and only while `busy`.
     pub(crate) cursor: ChunkCursor,
     /// Exact mode: where the thread keeps its last walk. Touched as `cursor` is.
@@ -345,6 +347,7 @@ impl Slot {
         self.os_thread.store(crate::sys::thread_id(), Ordering::Relaxed);
         self.tag.store(0, Ordering::Relaxed);
         self.session.store(0, Ordering::Relaxed);
+        self.ring_only.store(0, Ordering::Relaxed);
         self.stack_end.store(0, Ordering::Relaxed);
         self.publish_bytes.store(totals.bytes.saturating_add(PUBLISH_STEP), Ordering::Relaxed);
         self.publish_freed_bytes.store(totals.freed_bytes.saturating_add(PUBLISH_STEP), Ordering::Relaxed);

@@ -75,7 +75,7 @@ fn growth(heap: &Heap, group: &Group, bins: usize) -> Option<Measure> {
     // Of samples: each of the two levels has at most the variance interval × level, and those that are in both cancel.
     let error =
         if heap.interval_bytes > 1 { 1.96 * (heap.interval_bytes as f64 * (before + after)).sqrt() } else { 0.0 };
-    (more > error).then(|| Measure {
+    (more > error).then_some(Measure {
         value: more as u64,
         low: (more - error) as u64,
         high: Some((more + error) as u64),

@@ -119,6 +119,7 @@ impl Case {
     }
 }
 
+/// What a child does.
 type Work = fn(&Job);
 
 /// What children can be told to do.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use clap::builder::PossibleValuesParser;
 use plimsoll_format::LossCause;
 
 use crate::inner::use_signal_safe;
@@ -25,26 +26,32 @@ pub(crate) struct Arguments {
     /// Signals a second, to each of the threads that runs
     #[arg(long, default_value_t = 10_000)]
     rate: u64,
+    /// Only these forms; all unless given
+    #[arg(long = "form", value_parser = PossibleValuesParser::new(FORMS))]
+    forms: Vec<String>,
 }
 
 impl Default for Arguments {
     fn default() -> Arguments {
-        Arguments { seconds: 60.0, rate: 10_000 }
+        Arguments { seconds: 60.0, rate: 10_000, forms: Vec::new() }
     }
 }
 
 impl Arguments {
     pub(crate) fn quick() -> Arguments {
-        Arguments { seconds: 1.0, rate: 10_000 }
+        Arguments { seconds: 1.0, ..Arguments::default() }
     }
 }
+
+/// Over an allocator that takes no lock, so that handlers may interrupt anything; over the system's, which they spare; on
+/// stacks of 8 KiB; and handlers that jump out of hooks.
+const FORMS: [&str; 4] = ["lock-free", "system", "own stack", "jump"];
 
 pub(crate) fn judge(arguments: &Arguments, page: &mut Page) {
     for mode in RECORDED {
         let share = |form| if form == "lock-free" { 1.0 } else { 0.2 };
-        // An allocator that takes no lock below, so that handlers may interrupt anything; the system's, which they spare; and
-        // handlers on stacks of 8 KiB, and ones that jump out of hooks.
-        for form in ["lock-free", "system", "own stack", "jump"] {
+        let is_asked = |form: &&str| arguments.forms.is_empty() || arguments.forms.iter().any(|asked| asked == form);
+        for form in FORMS.into_iter().filter(is_asked) {
             let seconds = arguments.seconds * share(form);
             let job = Job::new("signals", mode).form(form).count(arguments.rate).seconds(seconds);
             judge_form(page, &job);

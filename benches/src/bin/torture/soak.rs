@@ -63,10 +63,11 @@ fn judge_growth(page: &mut Page, ended: &Ended, seconds: f64) {
         .as_ref()
         .and_then(|capture| capture.profile.counters.last())
         .map_or((0, 0), |counters| (counters.waits, counters.waited_ns / 1_000_000));
+    let nodes = new_nodes(ended);
     page.line(
         ended,
         &format!(
-            "{rate:.0} allocations/s; agent {:.1} MiB, {:+.1} ± {:.1} B/s, its heap {:+.1} ± {:.1} B/s; resident {:+.1} ± {:.1} B/s; {} events lost, \
+            "{rate:.0} allocations/s; agent {:.1} MiB, {:+.1} ± {:.1} B/s, its heap {:+.1} ± {:.1} B/s, {nodes} new stack nodes; resident {:+.1} ± {:.1} B/s; {} events lost, \
              {waits} waits of {waited} ms in all",
             ended.agent_bytes() as f64 / f64::from(1 << 20),
             agent.0,
@@ -82,6 +83,15 @@ fn judge_growth(page: &mut Page, ended: &Ended, seconds: f64) {
     if rate < LEAST_RATE {
         page.fail(format!("soak: only {rate:.0} allocations/s"));
     }
+}
+
+/// Nodes that the table of stacks got after the first fifth of the run: each new one touches up to a page of its index.
+fn new_nodes(ended: &Ended) -> u32 {
+    let Some(profile) = ended.capture.as_ref().map(|capture| &capture.profile) else { return 0 };
+    let late = |ticks: u64| profile.ns(ticks) >= profile.duration_ns / 5;
+    let mut nodes =
+        profile.counters.iter().filter(|counters| late(counters.ticks)).map(|counters| counters.stack_nodes);
+    nodes.next().map_or(0, |first| nodes.next_back().unwrap_or(first).saturating_sub(first))
 }
 
 /// Bytes a second that a figure grew by after the first fifth of the run, and half the width of its 95 % interval.

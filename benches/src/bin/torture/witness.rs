@@ -4,8 +4,7 @@
 //! The witness shares no code with the agent. In mode `bare` Plimsoll is passed by, to tell what is the agent's.
 
 use std::alloc::{GlobalAlloc, Layout};
-use std::cell::Cell;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst, compiler_fence};
 
 use serde::{Deserialize, Serialize};
 
@@ -47,21 +46,27 @@ pub(crate) fn pass_plimsoll_by() {
 
 thread_local! {
     /// The calling thread is in the inner allocator. Has no destructor, so that it is there to a thread's very end.
-    static INSIDE: Cell<bool> = const { Cell::new(false) };
+    static INSIDE: AtomicBool = const { AtomicBool::new(false) };
 }
 
 /// Whether the calling thread is in the allocator below Plimsoll, or a signal handler that has interrupted it there.
 pub(crate) fn is_inside() -> bool {
-    INSIDE.get()
+    INSIDE.with(|inside| inside.load(Relaxed))
 }
 
 /// Does the inner allocator's work.
 #[inline(always)]
 fn inside<R>(work: impl FnOnce() -> R) -> R {
-    let before = INSIDE.replace(true);
-    let result = work();
-    INSIDE.set(before);
-    result
+    // The fences are for the compiler: a handler on this thread must find what it has interrupted.
+    INSIDE.with(|inside| {
+        let before = inside.load(Relaxed);
+        inside.store(true, Relaxed);
+        compiler_fence(SeqCst);
+        let result = work();
+        compiler_fence(SeqCst);
+        inside.store(before, Relaxed);
+        result
+    })
 }
 
 /// Counts what passes through.
