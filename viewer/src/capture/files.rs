@@ -159,12 +159,14 @@ fn open_file(path: &Path) -> Result<(File, u64), LoadError> {
 /// Which session and segment a file belongs to: its first block's, by the first header record of that session.
 fn identify(path: &Path, file: File, bytes: u64) -> Result<(SegmentFile, u64), LoadError> {
     let mut segment = SegmentFile { path: path.to_owned(), file, number: 0, bytes };
-    let header = first_header(&segment)?;
-    segment.number = header.segment;
-    Ok((segment, header.session))
+    let (session, header) = first_header(&segment)?;
+    // Without one the file's name would be a guess too: the first segment is the likeliest to be alone.
+    segment.number = header.map_or(0, |header| header.segment);
+    Ok((segment, session))
 }
 
-fn first_header(segment: &SegmentFile) -> Result<Header, LoadError> {
+/// The session of the first block, and its header record, `None` when that is lost.
+fn first_header(segment: &SegmentFile) -> Result<(u64, Option<Header>), LoadError> {
     let path = || segment.path.clone();
     let mut input = segment.bytes_from_start()?;
     let mut start = Vec::with_capacity(FILE_HEADER_BYTES);
@@ -190,7 +192,7 @@ fn first_header(segment: &SegmentFile) -> Result<Header, LoadError> {
                 _ => None,
             });
             if let Some(header) = header {
-                return Ok(Header { session: block.header.session, ..header });
+                return Ok((block.header.session, Some(header)));
             }
         }
         let searched = read >= SEARCH_BYTES && !has_magic && session.is_none();
@@ -198,10 +200,11 @@ fn first_header(segment: &SegmentFile) -> Result<Header, LoadError> {
         match buffer.get(..count) {
             Some(filled) if count > 0 => reader.feed(filled),
             _ if reader.pending_bytes() > 0 && !searched => reader.end(),
-            _ if has_magic || session.is_some() => {
-                return Err(LoadError::NoHeader { path: path(), bytes: segment.bytes });
+            _ if has_magic && session.is_none() => return Err(LoadError::NoHeader { path: path(), bytes: segment.bytes }),
+            _ => {
+                let session = session.ok_or_else(|| LoadError::NotACapture { path: path() })?;
+                return Ok((session, None));
             }
-            _ => return Err(LoadError::NotACapture { path: path() }),
         }
         read += count as u64;
     }

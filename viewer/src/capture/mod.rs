@@ -8,9 +8,11 @@
 
 mod collect;
 mod coming;
+mod cost;
 mod end;
 mod error;
 mod files;
+mod guess;
 mod pipeline;
 mod scan;
 mod series;
@@ -102,14 +104,14 @@ pub struct Capture {
 pub fn open(path: impl AsRef<Path>, options: &LoadOptions) -> Result<Capture, LoadError> {
     let path = path.as_ref();
     let found = files::find(path)?;
-    let mut collector = Collector::new(path);
+    let mut collector = Collector::new(path, found.files.iter().fold(0, |sum, file| sum.saturating_add(file.bytes)));
     let wanted = |first, last| options.events.wants(first, last);
     let progress = options.progress.as_deref();
     let source = Source { files: &found.files, session: found.session, wanted: &wanted, progress };
     pipeline::scan(&source, &pipeline::each(Noted::of), &mut |item| collector.take(item))?;
     let segments = found.files.iter().map(SegmentFile::info).collect();
     let coming = collector.coming();
-    let profile = collector.finish(segments, found.warnings)?;
+    let profile = collector.finish(found.session, segments, found.warnings)?;
     Ok(Capture { profile, coming, files: found.files, session: found.session, options: options.clone() })
 }
 

@@ -7,6 +7,7 @@ use plimsoll_format::{AllocatorReading, Counters, Header, Loss, Mappings, Mode, 
 
 use super::clock::SessionClock;
 use super::ids::{StackId, TagId, ThreadId};
+use super::limits::Limits;
 use super::modules::Modules;
 use super::stacks::StackTable;
 
@@ -125,6 +126,8 @@ pub struct Unread {
     pub cut_bytes: u64,
     /// Missing blocks.
     pub gaps: Vec<BlockGap>,
+    /// Definitions and readings beyond what files of this size may bring.
+    pub beyond_limits: u64,
 }
 
 /// How well stacks were walked.
@@ -204,6 +207,11 @@ pub struct Profile {
 }
 
 impl Profile {
+    /// What this capture may make a reader keep.
+    pub(crate) fn limits(&self) -> Limits {
+        Limits::of(self.segments.iter().fold(0, |sum, segment| sum.saturating_add(segment.bytes)))
+    }
+
     /// Whether every allocation was recorded.
     pub fn is_exact(&self) -> bool {
         self.header.mode == Mode::Exact
