@@ -10,6 +10,7 @@ pub mod capture;
 pub mod cli;
 pub mod model;
 pub mod present;
+pub mod probe;
 pub mod replay;
 pub mod symbolize;
 pub mod view;

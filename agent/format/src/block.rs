@@ -106,6 +106,10 @@ pub(crate) fn block_crc(header: &[u8], payload: &[u8]) -> u32 {
     hasher.finalize()
 }
 
+/// Records of a known kind that do not decode, after which the rest of a block is left alone: its CRC holds, so someone made
+/// it to be read in vain. Each may claim a list of megabytes.
+const MAX_UNDECODABLE: usize = 256;
+
 /// A payload that holds a [`Span`] alone is not longer, whatever a newer writer adds to it.
 const MAX_SPAN_BYTES: usize = 1 << 10;
 
@@ -309,7 +313,12 @@ impl Block {
     /// The records of this block, in order. Those of an unknown kind or with undecodable bytes come as errors and
     /// are skipped by their length; an unreadable block gives none.
     pub fn records(&self) -> RecordIter<'_> {
-        self.try_records().unwrap_or(RecordIter { payload: Cow::Borrowed(&[]), at: 0, without_events: false })
+        self.try_records().unwrap_or(RecordIter {
+            payload: Cow::Borrowed(&[]),
+            at: 0,
+            undecodable: 0,
+            without_events: false,
+        })
     }
 
     /// As [`Block::records`], for readers that count what they could not read. Decompresses, at each call.
@@ -318,7 +327,7 @@ impl Block {
     /// The codec is not known (or not built in), or the payload is not what its header and codec promise.
     pub fn try_records(&self) -> Result<RecordIter<'_>, UnreadableBlock> {
         let payload = decompress(self.header.codec, &self.payload, self.header.raw_bytes)?;
-        Ok(RecordIter { payload, at: 0, without_events: false })
+        Ok(RecordIter { payload, at: 0, undecodable: 0, without_events: false })
     }
 }
 
@@ -337,6 +346,8 @@ pub struct RecordIter<'a> {
     payload: Cow<'a, [u8]>,
     /// Where the next record begins.
     at: usize,
+    /// Records of a known kind that did not decode.
+    undecodable: usize,
     without_events: bool,
 }
 
@@ -354,8 +365,15 @@ impl Iterator for RecordIter<'_> {
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             let rest = self.payload.get(self.at..).filter(|rest| !rest.is_empty())?;
+            if self.undecodable >= MAX_UNDECODABLE {
+                let error = wire::DecodeError("the block has too many undecodable records to go on".into());
+                let bytes = rest.len();
+                self.at = self.payload.len();
+                return Some(Err(UnknownRecord { bytes, error }));
+            }
             let (record, after) = split_record(rest);
             self.at = self.payload.len() - after.len();
+            self.undecodable += usize::from(record.as_ref().is_err_and(|skipped| !skipped.error.is_of_unknown_kind()));
             if !(self.without_events && matches!(record, Ok(Record::Events(_)))) {
                 return Some(record);
             }
@@ -372,7 +390,8 @@ fn split_record(bytes: &[u8]) -> (Result<Record, UnknownRecord>, &[u8]) {
     };
     let body = usize::try_from(length).ok().and_then(|length| bytes.get(used..used.checked_add(length)?));
     let Some(body) = body else {
-        return skipped(wire::DecodeError(format!("a record claims {length} bytes, more than its block holds")));
+        let claim = format!("a record claims {length} bytes, more than its block holds");
+        return skipped(wire::DecodeError(claim.into()));
     };
     let rest = &bytes[used + body.len()..];
     match wire::decode::<Record>(body) {

@@ -347,7 +347,7 @@ impl EventIter<'_> {
 
     fn id(&mut self) -> Result<u32, DecodeError> {
         let value = self.varint()?;
-        u32::try_from(value).map_err(|_| DecodeError(format!("id {value} is out of range")))
+        u32::try_from(value).map_err(|_| DecodeError(format!("id {value} is out of range").into()))
     }
 
     #[inline]
@@ -384,7 +384,7 @@ impl EventIter<'_> {
                 SET_INTERVAL => self.state.interval_bytes = self.varint()?,
                 op => match EventKind::from_op(op) {
                     Some(kind) => return self.event(kind).map(Some),
-                    None => return Err(DecodeError(format!("unknown event operation {op}"))),
+                    None => return Err(DecodeError(format!("unknown event operation {op}").into())),
                 },
             }
         }

@@ -9,20 +9,27 @@ use plimsoll_format::{
 };
 
 use crate::model::{
-    EndKind, Footprint, MissingTime, ModuleId, Modules, PhaseChange, Profile, Recovered, SegmentInfo, SessionClock,
-    StackTable, TagId, ThreadId, ThreadInfo, Unread,
+    Budget, EndKind, Footprint, Limits, MissingTime, ModuleId, Modules, PhaseChange, Profile, Recovered, SegmentInfo,
+    SessionClock, StackTable, TagId, ThreadId, ThreadInfo, Unread,
 };
 
 use super::arena::{ARENA_SEGMENT, ArenaFile};
 use super::coming::{Coming, Position};
+use super::cost;
 use super::end;
 use super::error::LoadError;
+use super::guess::{self, Guess};
 use super::scan::{BlockFate, Found};
 use super::series::Series;
 use super::warnings;
 
 /// Allocators of one moment that are kept; agents write two.
 const MAX_ALLOCATORS: usize = 8;
+
+/// Losses that are kept apart; an agent writes one a second while it loses events.
+const MAX_LOSSES: usize = 1 << 14;
+/// Changes of the interval that are kept; each doubles it, so that there are no 64.
+const MAX_INTERVALS: usize = 1 << 10;
 
 /// When a segment begins and ends, as far as its records tell.
 #[derive(Debug, Clone, Copy)]
@@ -34,10 +41,11 @@ struct SegmentSpan {
 
 /// A record as far as a collector needs it.
 pub(super) enum Noted {
-    /// Of events, the time of the one before them, and the earliest stamp among them.
+    /// Of events, the time of the one before them, the earliest stamp among them, and the interval that chose them.
     Events {
         before_ticks: u64,
         earliest_ticks: u64,
+        interval_bytes: u64,
     },
     Other(Box<Record>),
 }
@@ -46,26 +54,29 @@ impl Noted {
     pub(super) fn of(record: Record) -> Noted {
         match record {
             Record::Events(events) => {
-                Noted::Events { before_ticks: events.state.ticks, earliest_ticks: earliest(&events) }
+                let (earliest_ticks, interval_bytes) = first(&events);
+                Noted::Events { before_ticks: events.state.ticks, earliest_ticks, interval_bytes }
             }
             record => Noted::Other(Box::new(record)),
         }
     }
 }
 
-/// The earliest stamp among these events; the last moment that there is when there are none.
-fn earliest(events: &Events) -> u64 {
-    let mut stamps = unpack(events.state, &events.packed).map_while(Result::ok).map(|event| event.ticks);
+/// The earliest stamp among these events, and the first one's interval; the last moment that there is when there are none.
+fn first(events: &Events) -> (u64, u64) {
+    let mut events_of = unpack(events.state, &events.packed).map_while(Result::ok);
+    let Some(first) = events_of.next() else { return (u64::MAX, 0) };
     // A record of one thread is in order. What several threads left together begins without a thread.
     let one_thread = events.state.thread != 0;
-    let earliest = if one_thread { stamps.next() } else { stamps.min() };
-    earliest.unwrap_or(u64::MAX)
+    let later = if one_thread { None } else { events_of.map(|event| event.ticks).min() };
+    (later.unwrap_or(u64::MAX).min(first.ticks), first.interval_bytes)
 }
 
 /// Takes what a scan finds.
 pub(super) struct Collector {
     path: PathBuf,
     header: Option<Header>,
+    guess: Guess,
     anchors: Series<Anchor>,
     stacks: StackTable,
     modules: Modules,
@@ -95,13 +106,16 @@ pub(super) struct Collector {
     gap_until_ticks: Option<u64>,
     /// Damage that reached the end of the file under way.
     cut: Option<Damage>,
+    /// Memory left for what the capture defines.
+    budget: Budget,
 }
 
 impl Collector {
-    pub(super) fn new(path: &Path) -> Collector {
+    pub(super) fn new(path: &Path, file_bytes: u64) -> Collector {
         Collector {
             path: path.to_owned(),
             header: None,
+            guess: Guess::default(),
             anchors: Series::default(),
             stacks: StackTable::default(),
             modules: Modules::default(),
@@ -126,6 +140,7 @@ impl Collector {
             gap_open: false,
             gap_until_ticks: None,
             cut: None,
+            budget: Budget::new(Limits::of(file_bytes).definition_bytes),
         }
     }
 
@@ -143,7 +158,8 @@ impl Collector {
                 self.block(fate);
             }
             Found::Record(Noted::Other(record)) => self.record(*record),
-            Found::Record(Noted::Events { before_ticks, earliest_ticks }) => {
+            Found::Record(Noted::Events { before_ticks, earliest_ticks, interval_bytes }) => {
+                self.guess.events(earliest_ticks, interval_bytes);
                 // The state's time is that of the event before: already in the past.
                 self.newest_ticks = self.newest_ticks.max(before_ticks);
                 self.coming.note(self.position, earliest_ticks);
@@ -188,7 +204,10 @@ impl Collector {
         }
     }
 
-    fn record(&mut self, record: Record) {
+    fn record(&mut self, mut record: Record) {
+        if !self.budget.has_room(cost::of(&mut record)) {
+            return self.beyond_budget(record);
+        }
         match record {
             Record::Header(header) => self.set_header(header),
             Record::Module(module) => self.modules.insert(module),
@@ -218,11 +237,11 @@ impl Collector {
                 self.moment(ticks);
                 self.phases.push(PhaseChange { ticks, phase });
             }
-            Record::Anchor(anchor) => self.anchors.push(anchor, |_| {}),
-            Record::Loss(loss) => {
-                self.moment(loss.to_ticks);
-                self.losses.push(loss);
+            Record::Anchor(anchor) => {
+                self.guess.anchor(&anchor);
+                self.anchors.push(anchor, |_| {});
             }
+            Record::Loss(loss) => self.lose(loss),
             Record::Thinning(thinning) => self.thin(&thinning),
             Record::Events(_) | Record::LiveBlocks(_) => {}
             Record::Allocator(reading) => {
@@ -243,6 +262,37 @@ impl Collector {
             Record::End(end) => {
                 self.moment(end.ticks);
                 self.end = Some(end);
+            }
+        }
+    }
+
+    /// Takes what needs no memory: what bounds figures and says how the capture ended.
+    fn beyond_budget(&mut self, record: Record) {
+        match record {
+            Record::Watermark { ticks } => self.moment(ticks),
+            Record::Counters(counters) => self.count(counters),
+            Record::End(end) => {
+                self.moment(end.ticks);
+                self.end = Some(end);
+            }
+            Record::Loss(loss) => self.lose(loss),
+            _ => {}
+        }
+    }
+
+    /// Of very many losses the last ones are taken together, which widens the bounds.
+    fn lose(&mut self, loss: Loss) {
+        self.moment(loss.to_ticks);
+        let is_full = self.losses.len() >= MAX_LOSSES;
+        match self.losses.last_mut().filter(|_| is_full) {
+            None => self.losses.push(loss),
+            Some(last) => {
+                last.from_ticks = last.from_ticks.min(loss.from_ticks);
+                last.to_ticks = last.to_ticks.max(loss.to_ticks);
+                last.allocations = last.allocations.saturating_add(loss.allocations);
+                last.bytes = last.bytes.saturating_add(loss.bytes);
+                last.frees = last.frees.saturating_add(loss.frees);
+                last.freed_bytes = last.freed_bytes.saturating_add(loss.freed_bytes);
             }
         }
     }
@@ -275,7 +325,7 @@ impl Collector {
     fn thin(&mut self, thinning: &Thinning) {
         self.moment(thinning.ticks);
         let change = (thinning.ticks, thinning.to_interval_bytes);
-        if self.intervals.last() != Some(&change) {
+        if self.intervals.last() != Some(&change) && self.intervals.len() < MAX_INTERVALS {
             self.intervals.push(change);
         }
     }
@@ -290,11 +340,13 @@ impl Collector {
     /// The profile, with everything that a reader should know as warnings.
     pub(super) fn finish(
         mut self,
+        session: u64,
         segments: Vec<SegmentInfo>,
         found: Vec<String>,
         left: Option<(ArenaFile, Remains)>,
     ) -> Result<Profile, LoadError> {
-        let Some(header) = self.header.take() else {
+        let is_guessed = self.header.is_none();
+        let Some(header) = self.header.take().or_else(|| self.guess.header(session)) else {
             let bytes = segments.iter().map(|segment| segment.bytes).sum();
             return Err(LoadError::NoHeader { path: self.path, bytes });
         };
@@ -302,6 +354,7 @@ impl Collector {
         let clock = SessionClock::new(header.clock, header.start, &anchors);
         let last_file = segments.last().map_or(self.path.as_path(), |segment| segment.path.as_path());
         let newest = self.newest_ticks.max(header.start.ticks);
+        self.unread.beyond_limits = self.budget.refused;
         self.unread.cut_bytes = self.cut.map_or(0, |cut| cut.bytes);
         let missing = missing_times(&self.spans, &header, &clock);
         let mut end = end::judge(self.end.as_ref(), self.cut.is_some(), &header, last_file, newest);
@@ -342,6 +395,7 @@ impl Collector {
             warnings: found,
             header,
         };
+        profile.warnings.extend(is_guessed.then(guess::warning));
         let warnings = warnings::of(&profile);
         profile.warnings.extend(warnings);
         Ok(profile)

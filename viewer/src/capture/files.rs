@@ -191,14 +191,16 @@ fn identify(path: &Path, file: File, bytes: u64) -> Result<(SegmentFile, u64), L
         events_until: None,
         arena: None,
     };
-    let (header, arena) = first_header(&segment)?;
-    segment.number = header.segment;
+    let (session, header, arena) = first_header(&segment)?;
+    // Without one the file's name would be a guess too: the first segment is the likeliest to be alone.
+    segment.number = header.map_or(0, |header| header.segment);
     segment.arena = arena;
-    Ok((segment, header.session))
+    Ok((segment, session))
 }
 
-/// The first header record of the session, and the path of the arena that the same block tells.
-fn first_header(segment: &SegmentFile) -> Result<(Header, Option<PathBuf>), LoadError> {
+/// The session of the first block, its header record, `None` when that is lost, and the path of the arena that the same
+/// block tells.
+fn first_header(segment: &SegmentFile) -> Result<(u64, Option<Header>, Option<PathBuf>), LoadError> {
     let path = || segment.path.clone();
     let mut input = segment.bytes_from_start()?;
     let mut start = Vec::with_capacity(FILE_HEADER_BYTES);
@@ -228,7 +230,7 @@ fn first_header(segment: &SegmentFile) -> Result<(Header, Option<PathBuf>), Load
                 }
             }
             if let Some(header) = header {
-                return Ok((Header { session: block.header.session, ..header }, arena));
+                return Ok((block.header.session, Some(header), arena));
             }
         }
         let searched = read >= SEARCH_BYTES && !has_magic && session.is_none();
@@ -236,10 +238,13 @@ fn first_header(segment: &SegmentFile) -> Result<(Header, Option<PathBuf>), Load
         match buffer.get(..count) {
             Some(filled) if count > 0 => reader.feed(filled),
             _ if reader.pending_bytes() > 0 && !searched => reader.end(),
-            _ if has_magic || session.is_some() => {
+            _ if has_magic && session.is_none() => {
                 return Err(LoadError::NoHeader { path: path(), bytes: segment.bytes });
             }
-            _ => return Err(LoadError::NotACapture { path: path() }),
+            _ => {
+                let session = session.ok_or_else(|| LoadError::NotACapture { path: path() })?;
+                return Ok((session, None, None));
+            }
         }
         read += count as u64;
     }

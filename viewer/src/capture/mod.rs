@@ -9,9 +9,11 @@
 mod arena;
 mod collect;
 mod coming;
+mod cost;
 mod end;
 mod error;
 mod files;
+mod guess;
 mod pipeline;
 mod scan;
 mod series;
@@ -110,13 +112,13 @@ pub fn open(path: impl AsRef<Path>, options: &LoadOptions) -> Result<Capture, Lo
     if let Some((file, remains)) = &left {
         arena::add(&mut found, file, remains);
     }
-    let mut collector = Collector::new(path);
+    let mut collector = Collector::new(path, found.files.iter().fold(0, |sum, file| sum.saturating_add(file.bytes)));
     let wanted = |first, last| options.events.wants(first, last);
     let progress = options.progress.as_deref();
     let source = Source { files: &found.files, session: found.session, wanted: &wanted, progress };
     pipeline::scan(&source, &pipeline::each(Noted::of), &mut |item| collector.take(item))?;
     let coming = collector.coming();
-    let profile = collector.finish(segments, found.warnings, left)?;
+    let profile = collector.finish(found.session, segments, found.warnings, left)?;
     Ok(Capture { profile, coming, files: found.files, session: found.session, options: options.clone() })
 }
 

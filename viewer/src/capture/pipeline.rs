@@ -10,6 +10,7 @@
 
 use std::num::NonZero;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Builder};
 
 use plimsoll_format::{Block, Record, RecordIter, UnknownRecord};
@@ -28,19 +29,73 @@ type Job<'a> = Result<Piece<'a>, LoadError>;
 
 /// What a decoder made of it.
 enum Made<'a, T> {
-    /// A block, or what else there is, and what comes with it.
-    Found(Found<'a, T>, Option<BlockGap>, Vec<Result<T, UnknownRecord>>),
+    /// A block, or what else there is; records follow, when it is a block that is read.
+    Found(Found<'a, T>, Option<BlockGap>),
+    /// Some of its records.
+    Records(Vec<Result<T, UnknownRecord>>),
+    /// The last of them, and bytes of the block that are done with.
+    Last(Vec<Result<T, UnknownRecord>>, usize),
     Failed(LoadError),
 }
 
-/// Records of one block, as something else.
-pub(super) type Records<T> = Vec<Result<T, UnknownRecord>>;
+/// Records that go to the caller at once.
+const BATCH: usize = 1 << 10;
+/// Decompressed bytes of all blocks on their way: what they are decoded to is a few times as large.
+const MAX_ON_THE_WAY: usize = 8 << 20;
+
+/// Takes what a decoder made of a record.
+pub(super) type TakeRecord<'t, T> = dyn FnMut(Result<T, UnknownRecord>) + 't;
 /// Makes something else of a block's records.
-pub(super) type Decode<'d, T> = dyn Fn(RecordIter<'_>) -> Records<T> + Sync + 'd;
+pub(super) type Decode<'d, T> = dyn Fn(RecordIter<'_>, &mut TakeRecord<'_, T>) + Sync + 'd;
 
 /// Makes something else of each record by itself.
-pub(super) fn each<T>(decode: impl Fn(Record) -> T + Sync) -> impl Fn(RecordIter<'_>) -> Records<T> + Sync {
-    move |records| records.map(|record| record.map(&decode)).collect()
+pub(super) fn each<T>(decode: impl Fn(Record) -> T + Sync) -> impl Fn(RecordIter<'_>, &mut TakeRecord<'_, T>) + Sync {
+    move |records, take| records.for_each(|record| take(record.map(&decode)))
+}
+
+/// Counts the bytes on their way: the reader waits for room before it hands on a block, the caller gives it back.
+struct OnTheWay {
+    /// `None` when nobody takes anything any more.
+    bytes: Mutex<Option<usize>>,
+    changed: Condvar,
+}
+
+impl OnTheWay {
+    fn lock(&self) -> MutexGuard<'_, Option<usize>> {
+        self.bytes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for room. A block that is larger than all of it goes alone.
+    fn enter(&self, bytes: usize) {
+        let is_full =
+            |on_the_way: &mut Option<usize>| on_the_way.is_some_and(|now| now > 0 && now + bytes > MAX_ON_THE_WAY);
+        let waited = self.changed.wait_while(self.lock(), is_full);
+        if let Some(now) = waited.unwrap_or_else(PoisonError::into_inner).as_mut() {
+            *now += bytes;
+        }
+    }
+
+    fn leave(&self, bytes: usize) {
+        if let Some(now) = self.lock().as_mut() {
+            *now = now.saturating_sub(bytes);
+        }
+        self.changed.notify_one();
+    }
+}
+
+/// Lets the reader go when the caller is through, or has given up.
+struct Taker<'w>(&'w OnTheWay);
+
+impl Drop for Taker<'_> {
+    fn drop(&mut self) {
+        *self.0.lock() = None;
+        self.0.changed.notify_all();
+    }
+}
+
+/// Bytes of a piece after decompression.
+fn raw_bytes(piece: &Piece<'_>) -> usize {
+    if let Piece::Block { block, .. } = piece { block.header.raw_bytes as usize } else { 0 }
 }
 
 /// Goes through all files and gives `take` everything it meets, records as `decode` made them.
@@ -49,7 +104,10 @@ pub(super) fn scan<T: Send>(
     decode: &Decode<'_, T>,
     take: &mut dyn FnMut(Found<'_, T>),
 ) -> Result<(), LoadError> {
+    let on_the_way = OnTheWay { bytes: Mutex::new(Some(0)), changed: Condvar::new() };
+    let on_the_way = &on_the_way;
     thread::scope(|scope| {
+        let taker = Taker(on_the_way);
         let (mut jobs, mut made) = (Vec::new(), Vec::new());
         for number in 0..decoders() {
             let (to_decoder, from_reader) = sync_channel::<Job<'_>>(QUEUE);
@@ -64,12 +122,16 @@ pub(super) fn scan<T: Send>(
             let mut turn = jobs.iter().cycle();
             // A queue that is closed has lost its reader: the caller has given up.
             let mut give = |job| turn.next().is_some_and(|decoder| decoder.send(job).is_ok());
-            if let Err(error) = read(source, &mut |piece| give(Ok(piece))) {
+            let mut give_piece = |piece| {
+                on_the_way.enter(raw_bytes(&piece));
+                give(Ok(piece))
+            };
+            if let Err(error) = read(source, &mut give_piece) {
                 give(Err(error));
             }
         };
         Builder::new().name("read".into()).spawn_scoped(scope, reader).map_err(LoadError::Thread)?;
-        take_all(&made, take)
+        take_all(&made, take, &taker)
     })
 }
 
@@ -82,18 +144,19 @@ fn decoders() -> usize {
 fn decode_all<'a, T>(jobs: Receiver<Job<'a>>, made: SyncSender<Made<'a, T>>, decode: &Decode<'_, T>) {
     for job in jobs {
         let result = match job {
-            Ok(Piece::Segment { number, path }) => Made::Found(Found::Segment { number, path }, None, Vec::new()),
-            Ok(Piece::Damage(damage)) => Made::Found(Found::Damage(damage), None, Vec::new()),
+            Ok(Piece::Segment { number, path }) => Made::Found(Found::Segment { number, path }, None),
+            Ok(Piece::Damage(damage)) => Made::Found(Found::Damage(damage), None),
             Ok(Piece::PassedOver { offset, header, fate, gap }) => {
-                Made::Found(Found::Block { offset, header, fate }, gap, Vec::new())
+                Made::Found(Found::Block { offset, header, fate }, gap)
             }
-            Ok(Piece::Block { block, fate, gap, without_events: false }) => decode_block(&block, fate, gap, decode),
-            Ok(Piece::Block { block, fate, gap, .. }) => {
-                decode_block(&block, fate, gap, &|records| decode(records.without_events()))
+            Ok(Piece::Block { block, fate, gap, without_events }) => {
+                decode_block(&block, (fate, gap, without_events), decode, &made);
+                continue;
             }
             Err(error) => Made::Failed(error),
         };
-        if made.send(result).is_err() {
+        let is_found = matches!(result, Made::Found(..));
+        if made.send(result).is_err() || (is_found && made.send(Made::Last(Vec::new(), 0)).is_err()) {
             return;
         }
     }
@@ -102,35 +165,59 @@ fn decode_all<'a, T>(jobs: Receiver<Job<'a>>, made: SyncSender<Made<'a, T>>, dec
 /// A kept block that does not decompress is unreadable.
 fn decode_block<'a, T>(
     block: &Block,
-    mut fate: BlockFate,
-    gap: Option<BlockGap>,
+    (mut fate, gap, without_events): (BlockFate, Option<BlockGap>, bool),
     decode: &Decode<'_, T>,
-) -> Made<'a, T> {
-    let mut records = Vec::new();
-    if matches!(fate, BlockFate::Kept | BlockFate::Late) {
-        match block.try_records() {
-            Ok(found) => records = decode(found),
-            Err(_) => fate = BlockFate::Unreadable,
-        }
+    made: &SyncSender<Made<'a, T>>,
+) {
+    let is_read = matches!(fate, BlockFate::Kept | BlockFate::Late);
+    let found = is_read.then(|| block.try_records());
+    if matches!(found, Some(Err(_))) {
+        fate = BlockFate::Unreadable;
     }
-    Made::Found(Found::Block { offset: block.offset, header: block.header, fate }, gap, records)
+    let (offset, header) = (block.offset, block.header);
+    // When nobody listens any more the next job ends this thread.
+    let _ = made.send(Made::Found(Found::Block { offset, header, fate }, gap));
+    let mut records = Vec::new();
+    if let Some(Ok(found)) = found {
+        let found = if without_events { found.without_events() } else { found };
+        decode(found, &mut |record| {
+            records.push(record);
+            if records.len() >= BATCH {
+                let _ = made.send(Made::Records(std::mem::take(&mut records)));
+            }
+        });
+    }
+    let _ = made.send(Made::Last(records, header.raw_bytes as usize));
 }
 
-fn take_all<T>(made: &[Receiver<Made<'_, T>>], take: &mut dyn FnMut(Found<'_, T>)) -> Result<(), LoadError> {
+fn take_all<T>(
+    made: &[Receiver<Made<'_, T>>],
+    take: &mut dyn FnMut(Found<'_, T>),
+    taker: &Taker<'_>,
+) -> Result<(), LoadError> {
     for decoder in made.iter().cycle() {
-        match decoder.recv() {
-            Ok(Made::Found(found, gap, records)) => {
-                take(found);
-                if let Some(gap) = gap {
-                    take(Found::Gap(gap));
+        loop {
+            let (records, done) = match decoder.recv() {
+                Ok(Made::Found(found, gap)) => {
+                    take(found);
+                    if let Some(gap) = gap {
+                        take(Found::Gap(gap));
+                    }
+                    continue;
                 }
-                for record in records {
-                    take(record.map_or_else(Found::Unknown, Found::Record));
-                }
+                Ok(Made::Records(records)) => (records, None),
+                Ok(Made::Last(records, bytes)) => (records, Some(bytes)),
+                Ok(Made::Failed(error)) => return Err(error),
+                // The reader is through, and this would have been the turn of what comes next.
+                Err(_) => return Ok(()),
+            };
+            for record in records {
+                take(record.map_or_else(Found::Unknown, Found::Record));
             }
-            Ok(Made::Failed(error)) => return Err(error),
-            // The reader is through, and this would have been the turn of what comes next.
-            Err(_) => break,
+            if let Some(bytes) = done {
+                taker.0.leave(bytes);
+                break;
+            }
         }
     }
     Ok(())

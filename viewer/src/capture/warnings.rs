@@ -6,6 +6,9 @@ use plimsoll_format::{Hook, Loss, LossCause};
 
 use crate::model::{EndKind, Profile};
 
+/// Causes of losses that get a sentence each.
+const MAX_CAUSES: usize = 16;
+
 /// All sentences for a profile.
 pub(super) fn of(profile: &Profile) -> Vec<String> {
     let mut warnings = Vec::new();
@@ -104,6 +107,14 @@ fn unread(profile: &Profile) -> Vec<String> {
             count(codec, "block")
         ),
     );
+    let beyond = unread.beyond_limits;
+    say(
+        beyond,
+        format!(
+            "left out {}: more than a capture of this size may bring, so that it was made up or is damaged",
+            count(beyond, "definition")
+        ),
+    );
     let records = unread.records;
     say(records, format!("skipped {} of an unknown kind or damaged", count(records, "record")));
     warnings
@@ -113,13 +124,9 @@ fn unread(profile: &Profile) -> Vec<String> {
 fn losses(profile: &Profile) -> Vec<String> {
     let mut causes: BTreeMap<String, Loss> = BTreeMap::new();
     for loss in &profile.losses {
-        let sum = causes.entry(cause(loss.cause)).or_insert(Loss {
-            allocations: 0,
-            bytes: 0,
-            frees: 0,
-            freed_bytes: 0,
-            ..*loss
-        });
+        // A disk has a handful of ways to fail.
+        let cause = if causes.len() < MAX_CAUSES { cause(loss.cause) } else { "several causes more".to_owned() };
+        let sum = causes.entry(cause).or_insert(Loss { allocations: 0, bytes: 0, frees: 0, freed_bytes: 0, ..*loss });
         sum.from_ticks = sum.from_ticks.min(loss.from_ticks);
         sum.to_ticks = sum.to_ticks.max(loss.to_ticks);
         sum.allocations = sum.allocations.saturating_add(loss.allocations);

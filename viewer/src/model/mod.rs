@@ -6,8 +6,10 @@ mod clock;
 mod coverage_test;
 mod gamma;
 mod ids;
+mod limits;
 mod measure;
 mod modules;
+mod places;
 mod profile;
 mod spread;
 mod stacks;
@@ -18,6 +20,7 @@ mod tally_test;
 pub use clock::SessionClock;
 pub(crate) use clock::Stretch;
 pub use ids::{ModuleId, StackId, TagId, ThreadId};
+pub(crate) use limits::{Budget, Limits};
 pub use measure::Measure;
 pub use modules::{ModuleInfo, Modules};
 pub use profile::{

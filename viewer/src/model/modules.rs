@@ -1,8 +1,12 @@
 //! The executables and shared libraries that were mapped, and when.
 
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
 use plimsoll_format::Module;
 
 use super::ids::ModuleId;
+use super::places::Places;
 
 /// A module with the time it was mapped for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,53 +20,43 @@ pub struct ModuleInfo {
 /// All modules of a capture.
 #[derive(Debug, Clone, Default)]
 pub struct Modules {
-    /// Sorted by id.
-    modules: Vec<ModuleInfo>,
+    /// By id.
+    modules: BTreeMap<u32, ModuleInfo>,
+    /// Made when an address is first looked up.
+    places: OnceLock<Places>,
 }
 
 impl Modules {
     /// Adds a module; one that is defined already stays as it is.
     pub(crate) fn insert(&mut self, module: Module) {
-        if let Err(at) = self.position(ModuleId(module.id)) {
-            self.modules.insert(at, ModuleInfo { module, unloaded_ticks: None });
-        }
+        self.places = OnceLock::new();
+        self.modules.entry(module.id).or_insert(ModuleInfo { module, unloaded_ticks: None });
     }
 
     /// Notes that a module has gone.
     pub(crate) fn unload(&mut self, id: ModuleId, ticks: u64) {
-        if let Ok(at) = self.position(id)
-            && let Some(info) = self.modules.get_mut(at)
-        {
+        self.places = OnceLock::new();
+        if let Some(info) = self.modules.get_mut(&id.0) {
             info.unloaded_ticks.get_or_insert(ticks);
         }
     }
 
-    fn position(&self, id: ModuleId) -> Result<usize, usize> {
-        self.modules.binary_search_by_key(&id.0, |info| info.module.id)
-    }
-
     /// The module with this id.
     pub fn get(&self, id: ModuleId) -> Option<&ModuleInfo> {
-        self.position(id).ok().and_then(|at| self.modules.get(at))
+        self.modules.get(&id.0)
     }
 
     /// The module that holds `address` in memory at a moment: of those whose range holds it, the latest that was
     /// noticed by then and not gone yet. A module is noticed a moment after it is mapped, and its absence after it went;
     /// when none fits the time, the one noticed next is taken, then the one that went last.
     pub fn find(&self, address: u64, ticks: u64) -> Option<&ModuleInfo> {
-        let holds = |info: &&ModuleInfo| (info.module.start..info.module.end).contains(&address);
-        let holders = || self.modules.iter().filter(holds);
-        let mapped = |info: &&ModuleInfo| {
-            info.module.ticks <= ticks && info.unloaded_ticks.is_none_or(|unloaded| ticks < unloaded)
-        };
-        let next = || holders().filter(|info| info.module.ticks > ticks).min_by_key(|info| info.module.ticks);
-        let last = || holders().max_by_key(|info| info.unloaded_ticks);
-        holders().filter(mapped).max_by_key(|info| info.module.ticks).or_else(next).or_else(last)
+        let places = self.places.get_or_init(|| Places::of(&self.modules));
+        self.modules.get(&places.find(address, ticks)?)
     }
 
     /// All modules, by id.
-    pub fn iter(&self) -> std::slice::Iter<'_, ModuleInfo> {
-        self.modules.iter()
+    pub fn iter(&self) -> impl Iterator<Item = &ModuleInfo> {
+        self.modules.values()
     }
 }
 

@@ -9,6 +9,7 @@ use plimsoll_format::{
 
 use super::clock::SessionClock;
 use super::ids::{StackId, TagId, ThreadId};
+use super::limits::Limits;
 use super::modules::Modules;
 use super::stacks::StackTable;
 
@@ -149,6 +150,8 @@ pub struct Unread {
     pub cut_bytes: u64,
     /// Missing blocks.
     pub gaps: Vec<BlockGap>,
+    /// Definitions and readings beyond what files of this size may bring.
+    pub beyond_limits: u64,
 }
 
 /// How well stacks were walked.
@@ -232,6 +235,11 @@ pub struct Profile {
 }
 
 impl Profile {
+    /// What this capture may make a reader keep.
+    pub(crate) fn limits(&self) -> Limits {
+        Limits::of(self.segments.iter().fold(0, |sum, segment| sum.saturating_add(segment.bytes)))
+    }
+
     /// Whether every allocation was recorded.
     pub fn is_exact(&self) -> bool {
         self.header.mode == Mode::Exact

@@ -7,8 +7,8 @@ use plimsoll_format::StackNode;
 
 use super::ids::StackId;
 
-/// Longest stack that is walked: nodes of a hostile capture may form a ring.
-const MAX_DEPTH: usize = 4096;
+/// Longest stack that is walked, twice as long as any that is recorded: nodes of a hostile capture may form a ring.
+const MAX_DEPTH: usize = 1024;
 
 /// One call of a stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

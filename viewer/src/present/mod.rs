@@ -36,5 +36,18 @@ pub use histogram::histogram_text;
 pub use leaks::leaks_text;
 pub use report::{advice_text, report_text};
 pub use rss::{Verdict, rss_text, verdict};
+pub(crate) use safe::is_safe;
 pub use safe::safe;
 pub use screen::{Screen, View};
+
+use crate::symbolize::Frame;
+
+/// A name in every way that names are shown, for tests.
+pub(crate) fn shown_names(name: &str) -> Vec<String> {
+    let frame = Frame { function: Some(name.into()), file: Some(name.into()), ..Frame::marker(name) };
+    let place = sites::place(&frame).unwrap_or_default();
+    let crates = crate::view::crate_of(&frame).map(|name| safe(name).into_owned());
+    let json = json::to_line(&name).unwrap_or_default();
+    let shown = [safe(name).into_owned(), markdown::plain(name), flamegraph::folded_name(name), place, json];
+    shown.into_iter().chain(crates).collect()
+}

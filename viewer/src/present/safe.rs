@@ -29,6 +29,11 @@ pub fn safe(text: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
+/// Whether nothing in a text that was put together for people acts on a terminal or turns it around; line breaks may.
+pub(crate) fn is_safe(text: &str) -> bool {
+    !text.chars().any(|character| is_hostile(character) && character != '\n')
+}
+
 /// Whether a terminal may act on a character or show text in another order because of it.
 fn is_hostile(character: char) -> bool {
     matches!(character,

@@ -122,6 +122,10 @@ pub struct Repairs {
     pub unmatched_blocks: u64,
     /// Events that a block claims to hold and that could not be unpacked.
     pub unread_events: u64,
+    /// Allocations beyond the blocks that are followed at once: they are in the totals alone.
+    pub unfollowed_blocks: u64,
+    /// Allocations whose sites came after as many as are told apart: they are put together as one of unknown stack.
+    pub merged_allocations: u64,
     /// Times that more events were waiting for order than fit.
     pub overflows: u64,
 }

@@ -46,6 +46,8 @@ pub(super) struct Ledger<'a, F: Figure> {
     pub(super) profile: &'a Profile,
     pub(super) options: ReplayOptions,
     pub(super) live: LiveBlocks<F>,
+    /// Blocks followed at once.
+    max_live: usize,
     /// Blocks that live on at an address that was not told yet: their own was given to others while they moved.
     pub(super) moving: Vec<Block<F>>,
     pub(super) sites: Sites<F>,
@@ -86,15 +88,16 @@ pub(super) struct Ledger<'a, F: Figure> {
 impl<'a, F: Figure> Ledger<'a, F> {
     pub(super) fn new(profile: &'a Profile, options: &ReplayOptions, window: Window) -> Ledger<'a, F> {
         let interval_bytes = profile.interval_bytes();
-        let none = Buckets::new(interval_bytes);
+        let (none, limits) = (Buckets::new(interval_bytes), profile.limits());
         let grid = Grid::new(profile, window.start(), window.end().min(profile.end.ticks));
         Ledger {
             profile,
             options: *options,
             live: LiveBlocks::new(),
+            max_live: limits.live_blocks,
             moving: Vec::new(),
-            sites: Sites::new(interval_bytes),
-            sources: Sources::new(),
+            sites: Sites::new(interval_bytes, limits.sites),
+            sources: Sources::new(limits.sources),
             threads: Vec::new(),
             early: HashMap::default(),
             now: F::none(interval_bytes),
@@ -222,9 +225,14 @@ impl<'a, F: Figure> Ledger<'a, F> {
         let site = self.sites.index((item.stack, thread, tag), item.ticks, &self.profile.stacks);
         let (ticks, size_bytes) = (item.ticks, item.size_bytes);
         let block = Block::new(ticks, size_bytes, F::interval(interval_bytes), site, number, origin);
-        self.live.put(place, item.address, block);
         let weight = block.weight();
         let counts = self.counts(&block);
+        let is_followed = self.live.len() < self.max_live;
+        if is_followed {
+            self.live.put(place, item.address, block);
+        } else {
+            self.repairs.unfollowed_blocks += 1;
+        }
         if let Some(site) = self.sites.change(site) {
             site.last_ticks = site.last_ticks.max(ticks);
             if counts {
@@ -232,7 +240,9 @@ impl<'a, F: Figure> Ledger<'a, F> {
                 if origin == Origin::Reallocated {
                     site.reallocated.add(&weight);
                 }
-                site.add_live(&weight, ticks);
+                if is_followed {
+                    site.add_live(&weight, ticks);
+                }
                 site.gathering.birth(F::blocks(&weight));
             }
         }
@@ -242,8 +252,10 @@ impl<'a, F: Figure> Ledger<'a, F> {
         }
         if counts {
             self.sizes.add(size_bytes, &weight);
-            self.now.add(&weight);
-            self.peak_if_new(ticks);
+            if is_followed {
+                self.now.add(&weight);
+                self.peak_if_new(ticks);
+            }
         }
         true
     }

@@ -55,10 +55,13 @@ impl<F: Figure> LiveBlocks<F> {
         self.blocks
     }
 
-    /// Where an address would be if nothing stood in its way.
+    /// Where an address would be if nothing stood in its way. Addresses that share a grain, as only a made-up capture has
+    /// them, are kept apart as if they were of different pages: 4,096 neighbours in 256 places would be searched in a row.
     #[inline]
     fn home(&self, address: u64) -> usize {
-        let product = u128::from(address >> PAGE_BITS ^ self.secret) * u128::from(self.secret.wrapping_mul(MULTIPLIER));
+        let within_grain = address << (u64::BITS - GRAIN_BITS);
+        let product = u128::from((address >> PAGE_BITS | within_grain) ^ self.secret)
+            * u128::from(self.secret.wrapping_mul(MULTIPLIER));
         let page = product as u64 ^ (product >> 64) as u64;
         let grain = (address >> GRAIN_BITS) & ((1 << (PAGE_BITS - GRAIN_BITS)) - 1);
         page.wrapping_add(grain) as usize & (self.entries.len() - 1)

@@ -28,7 +28,7 @@ mod window;
 #[cfg(test)]
 mod window_test;
 
-use plimsoll_format::{Hook, Record, RecordIter, UnknownRecord};
+use plimsoll_format::{Hook, LiveBlock, Record, RecordIter, Thinning};
 
 use crate::capture::{ARENA_SEGMENT, BlockFate, Capture, Coming, Events, Found, LoadError, Position};
 use crate::model::{Profile, Tally};
@@ -74,7 +74,11 @@ impl Capture {
         wanted: &(dyn Fn(u64, u64) -> bool + Sync),
     ) -> Result<(Heap, u64), LoadError> {
         let mut replay = Replay::<F>::new(&self.profile, &self.coming, options, window);
-        self.scan_as(wanted, &|records| steps::<F>(records, window), &mut |found| replay.take(found))?;
+        self.scan_as(
+            wanted,
+            &|records, take| steps::<F>(records, window).into_iter().for_each(|step| take(Ok(step))),
+            &mut |found| replay.take(found),
+        )?;
         Ok(replay.finish())
     }
 }
@@ -87,22 +91,27 @@ impl ReplayOptions {
     }
 }
 
-/// A record, decoded as far as that can be done away from the replay.
+/// A record that a replay follows, decoded as far as that can be done away from it. Small: a block may hold a million.
 enum Step {
-    Events(Batch),
-    Other(Record),
+    Events(Box<Batch>),
+    LiveBlocks(Vec<LiveBlock>),
+    Watermark(u64),
+    Thinning(Box<Thinning>),
 }
 
-/// The records of a block, each of events with the earliest stamp of those behind it in the block.
-fn steps<F: Figure>(records: RecordIter<'_>, window: Window) -> Vec<Result<Step, UnknownRecord>> {
+/// What of a block is followed, each record of events with the earliest stamp of those behind it in the block.
+fn steps<F: Figure>(records: RecordIter<'_>, window: Window) -> Vec<Step> {
     let step = |record| match record {
-        Record::Events(events) => Step::Events(Batch::of(&events, F::EXACT, window)),
-        record => Step::Other(record),
+        Record::Events(events) => Some(Step::Events(Box::new(Batch::of(&events, F::EXACT, window)))),
+        Record::LiveBlocks(blocks) => Some(Step::LiveBlocks(blocks)),
+        Record::Watermark { ticks } => Some(Step::Watermark(ticks)),
+        Record::Thinning(thinning) => Some(Step::Thinning(Box::new(thinning))),
+        _ => None,
     };
-    let mut steps: Vec<_> = records.map(|record| record.map(step)).collect();
+    let mut steps: Vec<Step> = records.flatten().filter_map(step).collect();
     let mut earliest_after = u64::MAX;
     for step in steps.iter_mut().rev() {
-        if let Ok(Step::Events(batch)) = step {
+        if let Step::Events(batch) = step {
             batch.earliest_after = earliest_after;
             earliest_after = earliest_after.min(batch.earliest());
         }
@@ -159,21 +168,20 @@ impl<'a, F: Figure> Replay<'a, F> {
                 self.position.offset = offset;
                 self.late_block = fate == BlockFate::Late;
             }
-            Found::Record(Step::Events(batch)) => self.events(batch),
-            Found::Record(Step::Other(record)) => self.record(record),
+            Found::Record(step) => self.step(step),
             Found::Unknown(_) | Found::Damage(_) | Found::Gap(_) => {}
         }
     }
 
-    fn record(&mut self, record: Record) {
-        match record {
-            Record::LiveBlocks(blocks) => self.opening.list(&blocks, &mut self.ledger, &self.order),
-            Record::Watermark { ticks } => {
+    fn step(&mut self, step: Step) {
+        match step {
+            Step::Events(batch) => self.events(*batch),
+            Step::LiveBlocks(blocks) => self.opening.list(&blocks, &mut self.ledger, &self.order),
+            Step::Watermark(ticks) => {
                 self.opening.close(&mut self.ledger);
                 self.order.watermark(ticks, &mut self.ledger);
             }
-            Record::Thinning(thinning) => self.order.thin(thinning),
-            _ => {}
+            Step::Thinning(thinning) => self.order.thin(*thinning, &mut self.ledger),
         }
     }
 
@@ -196,6 +204,7 @@ impl<'a, F: Figure> Replay<'a, F> {
         repairs.late_events += self.order.late_events;
         repairs.overflows += self.order.overflows;
         repairs.unmatched_blocks += self.opening.unmatched_blocks;
+        repairs.merged_allocations += self.ledger.sites.merged;
         self.ledger.repairs = repairs;
         let seeded = self.opening.seeded || !self.profile.missing.is_empty();
         outcome::heap(self.ledger, seeded)

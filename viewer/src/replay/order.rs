@@ -59,6 +59,8 @@ pub(super) struct Order {
     /// Items that came since the last release.
     fresh: usize,
     thinnings: Vec<Option<Thinning>>,
+    /// Addresses that they name.
+    thinned: usize,
     /// The watermark before: everything earlier can go when the next one comes.
     watermark: u64,
     /// Everything earlier has been applied.
@@ -125,7 +127,13 @@ impl Order {
     }
 
     /// A thinning waits for its turn among the events.
-    pub(super) fn thin(&mut self, thinning: Thinning) {
+    pub(super) fn thin<F: Figure>(&mut self, thinning: Thinning, ledger: &mut Ledger<'_, F>) {
+        self.thinned += thinning.kept.len() + thinning.dropped.len();
+        if self.thinned >= MAX_PENDING {
+            self.overflows += 1;
+            self.release_all(ledger);
+            self.thinned = 0;
+        }
         let item = Pending::thinning(thinning.ticks, self.thinnings.len());
         self.thinnings.push(Some(thinning));
         self.wait(vec![item], Vec::new());
@@ -202,6 +210,7 @@ impl Order {
         }
         if self.waiting == 0 {
             self.thinnings.clear();
+            self.thinned = 0;
         }
     }
 

@@ -130,7 +130,7 @@ impl Repairs {
     fn is_quiet(&self) -> bool {
         let doubts =
             [self.unseen_frees, self.open_reallocs, self.late_events, self.unmatched_blocks, self.unread_events];
-        doubts.iter().all(|count| *count == 0)
+        self.unfollowed_blocks == 0 && doubts.iter().all(|count| *count == 0)
     }
 }
 
@@ -145,6 +145,14 @@ fn warnings(repairs: &Repairs, profile: &Profile) -> Vec<String> {
     say(repairs.unseen_frees, "blocks were taken to be freed, since their address was allocated again");
     say(repairs.open_reallocs, "reallocations were under way at the end: their blocks are shown with the old size");
     say(repairs.late_events, "events came later than their order allows: live figures near them may be wrong");
+    say(
+        repairs.unfollowed_blocks,
+        "blocks are in the totals alone and not in live figures: more live at once than a capture of this size may bring",
+    );
+    say(
+        repairs.merged_allocations,
+        "allocations are put together as of unknown stack: more sites than a capture of this size may bring",
+    );
     say(repairs.unmatched_blocks, "blocks listed at a segment's start are not known from the segments before it");
     if profile.is_exact() && !profile.missing.is_empty() {
         warnings.push("totals of sites are lower bounds: part of the session is missing".to_owned());

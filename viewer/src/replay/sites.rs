@@ -78,6 +78,9 @@ pub(super) struct Sites<F> {
     by_key: HashMap<SiteKey, u32, RandomState>,
     /// Of the keys looked up lately: the key and its site.
     recent: Vec<(SiteKey, u32)>,
+    /// Sites told apart at most, and allocations that came after them.
+    most: usize,
+    pub(super) merged: u64,
     /// Number of peaks of the process so far.
     peak: u64,
     interval_bytes: u64,
@@ -86,13 +89,15 @@ pub(super) struct Sites<F> {
 }
 
 impl<F: Figure> Sites<F> {
-    pub(super) fn new(interval_bytes: u64) -> Sites<F> {
+    pub(super) fn new(interval_bytes: u64, most: usize) -> Sites<F> {
         // No site has this number: a capture would have to name four thousand million of them.
         let nothing = ((0, 0, 0), u32::MAX);
         Sites {
             states: Vec::new(),
             by_key: HashMap::default(),
             recent: vec![nothing; RECENT],
+            most,
+            merged: 0,
             peak: 0,
             interval_bytes,
             bin: 0,
@@ -106,7 +111,7 @@ impl<F: Figure> Sites<F> {
         match self.recent.get(place) {
             Some((known, index)) if *known == key && *index != u32::MAX => *index,
             _ => {
-                let index = self.look_up(key, ticks, stacks);
+                let Some(index) = self.look_up(key, ticks, stacks) else { return self.rest(ticks) };
                 if let Some(recent) = self.recent.get_mut(place) {
                     *recent = (key, index);
                 }
@@ -115,9 +120,14 @@ impl<F: Figure> Sites<F> {
         }
     }
 
-    fn look_up(&mut self, key: SiteKey, ticks: u64, stacks: &StackTable) -> u32 {
+    /// The site of a key; `None` when there are as many as are told apart, and this would be one more.
+    fn look_up(&mut self, key: SiteKey, ticks: u64, stacks: &StackTable) -> Option<u32> {
         if let Some(index) = self.by_key.get(&key) {
-            return *index;
+            return Some(*index);
+        }
+        // An equal stack may have several keys, and the last place is that of what is put together.
+        if self.states.len() + 1 >= self.most || self.by_key.len() >= self.most.saturating_mul(2) {
+            return None;
         }
         let stack = stacks.same_as(StackId(key.0));
         let known = stacks.node(stack).map_or(0, |_| stack.0);
@@ -128,7 +138,21 @@ impl<F: Figure> Sites<F> {
         };
         self.by_key.insert(same, index);
         self.by_key.insert(key, index);
-        index
+        Some(index)
+    }
+
+    /// The site of what comes after as many sites as are told apart.
+    fn rest(&mut self, ticks: u64) -> u32 {
+        let key = (0, 0, 0);
+        self.merged += 1;
+        match self.by_key.get(&key) {
+            Some(index) => *index,
+            None => {
+                let index = self.add(key, ticks);
+                self.by_key.insert(key, index);
+                index
+            }
+        }
     }
 
     fn add(&mut self, key: SiteKey, ticks: u64) -> u32 {

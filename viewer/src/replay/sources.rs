@@ -16,6 +16,8 @@ pub(super) struct Known {
 /// All sources met so far.
 #[derive(Debug)]
 pub(super) struct Sources {
+    /// Told apart at most; what comes after them is told as of thread 0.
+    most: u32,
     known: Vec<Known>,
     by_source: HashMap<Source, u32, RandomState>,
     threads: HashMap<u32, usize, RandomState>,
@@ -23,8 +25,10 @@ pub(super) struct Sources {
 
 impl Sources {
     /// Only the source 0, of which nothing is known.
-    pub(super) fn new() -> Sources {
-        let mut sources = Sources { known: Vec::new(), by_source: HashMap::default(), threads: HashMap::default() };
+    pub(super) fn new(most: usize) -> Sources {
+        let most = u32::try_from(most).unwrap_or(u32::MAX).min(MAX_SOURCES);
+        let mut sources =
+            Sources { most, known: Vec::new(), by_source: HashMap::default(), threads: HashMap::default() };
         sources.number(Source { thread: 0, tag: 0, interval_bytes: 1 });
         sources
     }
@@ -35,7 +39,7 @@ impl Sources {
             return *number;
         }
         let number = self.known.len() as u32;
-        if number >= MAX_SOURCES {
+        if number >= self.most {
             return 0;
         }
         let next = self.threads.len();

@@ -6,7 +6,7 @@ use std::fmt::{self, Write};
 const MAX_NAME_BYTES: usize = 2048;
 
 /// The name as people know it.
-pub(super) fn demangle(symbol: &str) -> String {
+pub(crate) fn demangle(symbol: &str) -> String {
     let mut name = Capped(String::new());
     let written = match rustc_demangle::try_demangle(symbol) {
         Ok(demangled) => write!(name, "{demangled:#}"),

@@ -22,6 +22,7 @@ const MAX_CANDIDATES: usize = 64;
 #[derive(Debug)]
 pub(super) struct Finder {
     directories: Vec<PathBuf>,
+    opens_files: bool,
 }
 
 /// What the search gave.
@@ -47,13 +48,18 @@ enum Refusal {
 
 impl Finder {
     pub(super) fn new(directories: &[PathBuf]) -> Finder {
-        Finder { directories: directories.to_vec() }
+        Finder { directories: directories.to_vec(), opens_files: true }
+    }
+
+    /// One that finds nothing, and looks nowhere.
+    pub(super) fn none() -> Finder {
+        Finder { directories: Vec::new(), opens_files: false }
     }
 
     /// The best file for a module, and what the user should know.
     pub(super) fn find(&self, module: &Module) -> FoundFile {
         let own = Path::new(&module.path);
-        if module.path.is_empty() || !own.is_absolute() {
+        if module.path.is_empty() || !own.is_absolute() || !self.opens_files {
             // The vdso and the like: there is no file, and no news in that.
             return FoundFile::default();
         }

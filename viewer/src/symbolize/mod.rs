@@ -22,11 +22,16 @@ use plimsoll_format::Module;
 
 use crate::model::{self, ModuleId, ModuleInfo, Profile, StackId};
 
+pub(crate) use demangle::demangle;
 use die_names::DieNames;
 use finder::Finder;
 pub use frame::Frame;
 use image::Image;
 use packed::Packed;
+
+/// Said when stacks were cut.
+const TOO_MANY_FRAMES: &str =
+    "the outer frames of some stacks are left out: their stacks are deeper than a capture of this size may bring";
 
 /// Looks up the frames of a capture's stacks; see the [module](self).
 #[derive(Debug)]
@@ -40,7 +45,12 @@ pub struct Symbolizer<'p> {
     /// For names with their generic arguments: by module, once asked for.
     die_names: HashMap<u32, Option<DieNames>, RandomState>,
     warnings: BTreeSet<String>,
+    /// Frames that stacks may have before they are cut: each of many stacks may be as deep as the file is long.
+    frames_left: usize,
 }
+
+/// Frames of a stack that are shown when a capture has used up its frames.
+const LEAST_FRAMES: usize = 8;
 
 /// What is known of a module.
 #[derive(Debug)]
@@ -64,20 +74,33 @@ impl<'p> Symbolizer<'p> {
             known: HashMap::default(),
             die_names: HashMap::default(),
             warnings: BTreeSet::new(),
+            frames_left: profile.limits().frames,
         }
+    }
+
+    /// A symbolizer that opens no file: it names what the capture itself names.
+    pub(crate) fn without_files(profile: &'p Profile) -> Symbolizer<'p> {
+        Symbolizer { finder: Finder::none(), ..Symbolizer::new(profile, &[]) }
     }
 
     /// All frames of a stack, innermost first, as of `ticks` (modules come and go).
     pub fn stack(&mut self, stack: StackId, ticks: u64) -> Vec<Frame> {
-        let calls: Vec<model::Frame> = self.profile.stacks.frames(stack).collect();
-        let mut frames = Vec::with_capacity(calls.len());
-        for call in calls {
+        let profile = self.profile;
+        let mut frames = Vec::new();
+        for call in profile.stacks.frames(stack) {
+            if self.frames_left == 0 && frames.len() >= LEAST_FRAMES {
+                self.warnings.insert(TOO_MANY_FRAMES.to_owned());
+                frames.push(Frame::marker("[outer frames left out]"));
+                break;
+            }
+            let before = frames.len();
             match call {
                 model::Frame::Address(address) => frames.extend(self.address(address, ticks).iter().cloned()),
                 model::Frame::Truncated => frames.push(Frame::marker("[outer frames cut off]")),
                 model::Frame::Broken => frames.push(Frame::marker("[outer frames not unwound]")),
                 model::Frame::Unknown => frames.push(Frame::marker("[outer frames lost]")),
             }
+            self.frames_left = self.frames_left.saturating_sub(frames.len() - before);
         }
         if frames.is_empty() {
             frames.push(Frame::marker("[unknown stack]"));
@@ -164,3 +187,6 @@ fn module_name(module: &Module) -> String {
     let name = module.path.rsplit('/').next().unwrap_or_default();
     if name.is_empty() { format!("module {}", module.id) } else { name.to_owned() }
 }
+
+/// stub
+pub(crate) fn look_up(_binary: &[u8], _a: impl Iterator<Item = u64>) {}

@@ -2,7 +2,8 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::hash_map::{Entry, RandomState};
+use std::hash::{BuildHasher, Hash, Hasher};
 
 use crate::analysis::verdict::{Verdict, verdicts};
 use crate::model::{self, Profile, Tally};
@@ -106,6 +107,7 @@ impl Grouping {
         symbolizer.prepare(heap.sites.iter().map(|site| (site.stack, site.first_ticks)));
         let mut grouping = Grouping::default();
         let mut positions: HashMap<Key, usize> = HashMap::new();
+        let hashers = [RandomState::new(), RandomState::new()];
         for (at, site) in heap.sites.iter().enumerate() {
             let frames = shown_frames(symbolizer, site, options.raw_frames);
             if !options.filter.keeps(&frames) {
@@ -114,7 +116,7 @@ impl Grouping {
             }
             grouping.count(&frames);
             let type_name = (options.by == GroupBy::Type).then(|| type_of(profile, symbolizer, site));
-            let (key, name, frames) = identify(profile, site, frames, type_name, options.by);
+            let (key, name, frames) = identify(profile, site, frames, type_name, options.by, &hashers);
             match positions.entry(key) {
                 Entry::Occupied(entry) => {
                     if let Some(group) = grouping.groups.get_mut(*entry.get()) {
@@ -206,9 +208,19 @@ pub(crate) fn type_of(profile: &Profile, symbolizer: &mut Symbolizer<'_>, site: 
 /// What two equal groups have in common.
 #[derive(Debug, PartialEq, Eq, Hash)]
 enum Key {
-    /// Name, file and line of every frame: inlining may give one call several addresses.
-    Frames(Vec<(String, Option<String>)>),
+    /// Name, file and line of every frame, hashed twice with keys that no capture knows: there may be millions of frames.
+    /// Not the addresses: inlining may give one call several.
+    Frames([u64; 2]),
     Name(String),
+}
+
+/// Frames as they are shown.
+struct Shown<'a>(&'a [Frame]);
+
+impl Hash for Shown<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.iter().for_each(|frame| (frame.name(), &frame.file, frame.line).hash(state));
+    }
 }
 
 fn identify(
@@ -217,11 +229,12 @@ fn identify(
     mut frames: Vec<Frame>,
     type_name: Option<String>,
     by: GroupBy,
+    hashers: &[RandomState; 2],
 ) -> (Key, String, Vec<Frame>) {
     let function = || frames.first().map(Frame::name).unwrap_or_default();
     let name = match by {
         GroupBy::Site => {
-            let key = frames.iter().map(|frame| (frame.name(), frame.place())).collect();
+            let key = hashers.each_ref().map(|hasher| hasher.hash_one(Shown(&frames)));
             return (Key::Frames(key), function(), frames);
         }
         GroupBy::Function => function(),

@@ -1,0 +1,4 @@
+//! Demangling names, and showing them.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| plimsoll_fuzz::names(data));

@@ -1,0 +1,4 @@
+//! Decoding records and unpacking events.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| plimsoll_fuzz::records(data));
