@@ -32,6 +32,8 @@ pub(crate) use coming::{Coming, Position};
 pub use error::LoadError;
 use files::SegmentFile;
 use pipeline::Decode;
+#[cfg(test)]
+pub(crate) use pipeline::each;
 pub use scan::{BlockFate, Found};
 use scan::{Source, Wanted};
 

@@ -49,7 +49,7 @@ pub(super) type TakeRecord<'t, T> = dyn FnMut(Result<T, UnknownRecord>) + 't;
 pub(super) type Decode<'d, T> = dyn Fn(RecordIter<'_>, &mut TakeRecord<'_, T>) + Sync + 'd;
 
 /// Makes something else of each record by itself.
-pub(super) fn each<T>(decode: impl Fn(Record) -> T + Sync) -> impl Fn(RecordIter<'_>, &mut TakeRecord<'_, T>) + Sync {
+pub(crate) fn each<T>(decode: impl Fn(Record) -> T + Sync) -> impl Fn(RecordIter<'_>, &mut TakeRecord<'_, T>) + Sync {
     move |records, take| records.for_each(|record| take(record.map(&decode)))
 }
 
