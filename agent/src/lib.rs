@@ -25,8 +25,8 @@
 //!   full makes a counted gap, and a hook waits for the writer for 100 ms at most.
 //! - Hooks never allocate, print, panic or wait for a lock; no names are looked up in the program. (Tests that count with a
 //!   [`Scope`] do: it is not for production.)
-//! - A process that exits in any orderly way leaves a whole capture; one that is killed, all but the last tick (one
-//!   second).
+//! - A process that exits in any orderly way leaves a whole capture. One that is killed loses no recorded event either: what
+//!   was not written yet stays in shared memory ([`KeepIn`]), where the viewer finds it.
 //! - What the agent uses of the allocator itself is counted apart ([`Stats::agent_bytes`]).
 //!
 //! # What it does not see
@@ -41,7 +41,7 @@
 //! | stacks | one per `PLIMSOLL_INTERVAL` bytes | every allocation |
 //! | sites' bytes | estimate with its error | exact |
 //! | totals, live, sizes | exact | exact |
-//! | tables, at most | 2 MiB of live samples, 1.3 MiB of stacks, 1.5 MiB of filter | 8 MiB of chunks, 40 MiB of stacks, 8 MiB of last walks and rules, 2 MiB of ring, 1 MiB of marks |
+//! | tables, at most | 2 MiB of live samples, 1.3 MiB of stacks, 1.5 MiB of filter, 0.1 MiB of journal | 8 MiB of chunks, 1 MiB of journal, 40 MiB of stacks, 8 MiB of last walks and rules, 2 MiB of ring, 1 MiB of marks |
 //! | per thread | 1.3 KiB | 1.3 KiB |
 //!
 //! Tables are touched as they fill up; [`Session`]s write their actual size into the capture.

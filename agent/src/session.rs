@@ -54,7 +54,8 @@ const LAST_READING_WAIT: Duration = Duration::from_millis(500);
 /// ```
 ///
 /// A process that returns from `main` or calls `std::process::exit` leaves a whole capture even when the session is
-/// not dropped; one that is killed leaves everything up to the last tick.
+/// not dropped. One that is killed leaves everything as well: what was not written yet stays in shared memory
+/// ([`KeepIn`]), where the viewer and the next start of the program find it.
 #[derive(Debug)]
 #[must_use = "the session ends when this is dropped"]
 pub struct Session {
