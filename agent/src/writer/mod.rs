@@ -9,11 +9,13 @@
 mod balance;
 mod definitions;
 mod file;
+mod near_limit;
 mod output;
+mod shared;
 mod thinning;
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use plimsoll_format::{
@@ -27,12 +29,13 @@ use crate::config::{Compression, Config};
 use crate::live_table::THIN_AT;
 use crate::memory::MemoryReader;
 use crate::recorder::Recorder;
-use crate::reserve::{self, WhenEmpty};
-use crate::watcher::ModuleList;
 use crate::{slot, sys};
 use balance::Balance;
 use definitions::Definitions;
+use near_limit::NearLimit;
 pub(crate) use output::Output;
+use shared::LeavesAnOutcome;
+pub(crate) use shared::{Outcome, Shared, lock};
 
 /// A block is finished when it has grown to this.
 const BLOCK_BYTES: usize = 256 << 10;
@@ -42,64 +45,6 @@ const BUFFER_BYTES: usize = 1 << 20;
 const KEYFRAME_BYTES: u64 = 4 << 20;
 /// Events taken from the ring before other work gets its turn.
 const RING_BATCH: usize = 64 << 10;
-
-/// What the session and the writer tell each other.
-#[derive(Default)]
-pub(crate) struct Shared {
-    pub(crate) modules: Mutex<ModuleList>,
-    /// Markers and changes of phase, to be written as they are.
-    pub(crate) notes: Mutex<Vec<Record>>,
-    /// Set once when the session is to end.
-    pub(crate) ending: Mutex<Option<EndReason>>,
-    pub(crate) outcome: Mutex<Option<Outcome>>,
-}
-
-/// Notes that may wait for the writer: what they take must not grow with how long its disk is stuck.
-const MOST_NOTES: usize = 4096;
-
-impl Shared {
-    /// Leaves records for the writer, unless it has left far too many unread. The lock is one that the program's threads
-    /// take as well, so nobody parks while holding it.
-    pub(crate) fn note(&self, records: impl IntoIterator<Item = Record>) {
-        reserve::when_empty(WhenEmpty::TakeHeldBack, || {
-            let mut notes = lock(&self.notes);
-            let room = MOST_NOTES.saturating_sub(notes.len());
-            notes.extend(records.into_iter().take(room));
-        });
-    }
-
-    /// What became of the capture, as soon as the writer has said it; `None` when it has not after `longest`, or a moment
-    /// after it may have given up.
-    pub(crate) fn wait_for_outcome(&self, longest: Duration) -> Option<Outcome> {
-        const PARKED_WAIT: Duration = Duration::from_millis(200);
-        let start = clock::monotonic_ns();
-        loop {
-            if let Some(outcome) = lock(&self.outcome).take() {
-                return Some(outcome);
-            }
-            let longest = if reserve::has_parked() { PARKED_WAIT.min(longest) } else { longest };
-            if clock::monotonic_ns().saturating_sub(start) > longest.as_nanos() as u64 {
-                return None;
-            }
-            sys::sleep(Duration::from_micros(200));
-        }
-    }
-}
-
-/// What became of the capture.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Outcome {
-    pub(crate) written_bytes: u64,
-    pub(crate) events: u64,
-    pub(crate) lost_allocations: u64,
-    pub(crate) lost_frees: u64,
-    pub(crate) write_error: Option<String>,
-}
-
-/// Locks without minding a panic elsewhere: the data is a list, whole at any moment.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// See the module's description.
 pub(crate) struct Writer {
@@ -117,6 +62,7 @@ pub(crate) struct Writer {
     /// Events of the ring that are in blocks.
     ring_taken: u64,
     memory: MemoryReader,
+    near_limit: NearLimit,
     balance: Option<Balance>,
     tick: Duration,
     next_tick_ns: u64,
@@ -167,6 +113,7 @@ impl Writer {
             chunk_states: Vec::new(),
             ring_taken: 0,
             memory: MemoryReader::open(),
+            near_limit: NearLimit::default(),
             balance: is_bounded_exact.then(Balance::default),
             tick: config.tick,
             next_tick_ns: clock::monotonic_ns(),
@@ -383,6 +330,10 @@ impl Writer {
         let cost = self.agent_cost();
         let tick = self.memory.tick(cost);
         self.push(&Record::Tick(tick));
+        let near = self.near_limit.crossed(&tick);
+        if let Some(name) = &near {
+            self.push(&Record::Marker { ticks: tick.ticks, name: name.clone() });
+        }
         self.push(&Record::Counters(self.counters()));
         // While nothing can be written, losses go on adding up.
         if self.failing.is_none() {
@@ -396,7 +347,7 @@ impl Writer {
         self.flush();
         if self.failing.is_none() && self.output.is_segment_full() {
             self.rotate();
-        } else if self.failing.is_none() && self.written_bytes >= self.keyframe_at {
+        } else if self.failing.is_none() && (near.is_some() || self.written_bytes >= self.keyframe_at) {
             self.keyframe();
         }
     }
@@ -474,18 +425,6 @@ impl Writer {
         kill_point!("arena removed");
         self.outcome.written_bytes = self.written_bytes;
         *lock(&self.shared.outcome) = Some(std::mem::take(&mut self.outcome));
-    }
-}
-
-/// Whatever ends the writer, even a bug, whoever waits for it learns of it.
-struct LeavesAnOutcome(Arc<Shared>);
-
-impl Drop for LeavesAnOutcome {
-    fn drop(&mut self) {
-        lock(&self.0.outcome).get_or_insert_with(|| Outcome {
-            write_error: Some("the writer stopped by itself, which is a bug in plimsoll".to_owned()),
-            ..Outcome::default()
-        });
     }
 }
 
