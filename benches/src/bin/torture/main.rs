@@ -71,7 +71,7 @@ enum Case {
     JudgeItself,
     /// All cases
     All {
-        /// In less than a minute
+        /// In short: about a minute
         #[arg(long)]
         quick: bool,
     },

@@ -32,6 +32,11 @@ impl Page {
         println!("{work:16} {form:18} {mode:8} {:7.2} s  {figures}", ended.took.as_secs_f64());
     }
 
+    /// Prints what explains the line before.
+    pub(crate) fn note(&self, text: &str) {
+        println!("{:16} {text}", "");
+    }
+
     /// Prints a figure that must not be above a bound.
     pub(crate) fn at_most(&mut self, what: &str, value: f64, bound: f64) {
         if value.is_nan() || value > bound {

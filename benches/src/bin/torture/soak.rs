@@ -79,6 +79,7 @@ fn judge_growth(page: &mut Page, ended: &Ended, seconds: f64) {
             lost.allocations + lost.frees,
         ),
     );
+    page.note(&format!("the agent's KiB by fifths of the run, at most: {:?}", fifths(ended)));
     page.at_most("growth of the agent over the soak in bytes", (agent.0 + agent.1) * seconds, MOST_GROWTH);
     if rate < LEAST_RATE {
         page.fail(format!("soak: only {rate:.0} allocations/s"));
@@ -92,6 +93,20 @@ fn new_nodes(ended: &Ended) -> u32 {
     let mut nodes =
         profile.counters.iter().filter(|counters| late(counters.ticks)).map(|counters| counters.stack_nodes);
     nodes.next().map_or(0, |first| nodes.next_back().unwrap_or(first).saturating_sub(first))
+}
+
+/// The most that the agent held in each fifth of the run, in KiB: what goes to a limit is told from what grows.
+fn fifths(ended: &Ended) -> [u64; 5] {
+    let mut most = [0; 5];
+    for profile in ended.capture.iter().map(|capture| &capture.profile) {
+        for tick in &profile.ticks {
+            let fifth = profile.ns(tick.ticks).saturating_mul(5) / profile.duration_ns.max(1);
+            if let Some(most) = most.get_mut(fifth as usize) {
+                *most = (tick.agent.mapped_bytes + tick.agent.heap_bytes).div_ceil(1024).max(*most);
+            }
+        }
+    }
+    most
 }
 
 /// Bytes a second that a figure grew by after the first fifth of the run, and half the width of its 95 % interval.
