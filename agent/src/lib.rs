@@ -95,6 +95,7 @@ mod session;
 mod slot;
 mod stack_table;
 mod stats;
+mod sync;
 mod sys;
 mod tag;
 #[cfg(feature = "tracking-allocator")]

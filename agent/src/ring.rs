@@ -5,11 +5,10 @@
 //!
 //! When full: [`EventRing::push`] refuses, and the caller waits for the writer or counts a loss.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use plimsoll_format::{Event, EventKind};
 
 use crate::arena::{Arena, Zeroed};
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 #[derive(Default)]
 struct Position {
@@ -130,7 +129,7 @@ impl Position {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 
