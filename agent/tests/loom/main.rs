@@ -3,7 +3,6 @@
 //! The files themselves are included, over loom's atomics and tables on the heap. One command:
 //! `RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=3 cargo test --release -p plimsoll --test loom`.
 #![cfg(loom)]
-#![forbid(unsafe_op_in_unsafe_fn)]
 
 mod arena;
 #[allow(dead_code, reason = "a scene uses a part of it")]
