@@ -25,10 +25,8 @@ use crate::unwind::{self, Registers};
 /// After the inner allocator returned `address`, which may be null; gives it back, so that callers need not keep it.
 #[inline(always)]
 pub(crate) fn allocated(address: *mut u8, size: usize) -> *mut u8 {
-    if address.is_null() {
-        return refused(size, reserve::GRANULE);
-    }
-    if slot::of_this_thread().count_alloc(size) {
+    // One way out of line for both: whatever is added here is inlined into the program.
+    if address.is_null() || slot::of_this_thread().count_alloc(size) {
         return alloc_due(address, size);
     }
     address
@@ -92,6 +90,9 @@ pub(crate) fn reallocated(address: *mut u8, old_size: usize, size: usize) -> *mu
 #[cold]
 #[inline(never)]
 fn alloc_due(address: *mut u8, size: usize) -> *mut u8 {
+    if address.is_null() {
+        return refused(size, reserve::GRANULE);
+    }
     match slot::current() {
         Some(slot) if slot.is_agents() => {}
         Some(slot) => slow_alloc(slot, address as usize, size, EventKind::Alloc),
@@ -294,7 +295,8 @@ fn first_free(address: usize, size: usize) {
     match own_slot() {
         Some(slot) => {
             slot.count_free(size, || false);
-            slow_free(slot, address, size);
+            // Not of the reserve, as the thread is none of the agent's.
+            let _ = free_due(address as *mut u8, size);
         }
         None => slot::overflow().count_shared(0, size),
     }

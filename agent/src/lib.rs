@@ -102,6 +102,7 @@ mod shared_arena;
 mod slot;
 mod stack_table;
 mod stats;
+mod sync;
 mod sys;
 mod tag;
 #[cfg(feature = "tracking-allocator")]

@@ -5,16 +5,15 @@
 //!
 //! When full: [`LiveTable::insert`] refuses. The writer thins the table well before that.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-
 use crate::arena::{Arena, Zeroed};
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// Entries; 32 bytes each, 1.75 MiB in all.
 const ENTRIES: usize = 56 << 10;
 /// Positions of the index, 256 KiB.
 const INDEX: usize = 64 << 10;
 /// Positions of a cache line, probed together.
-const LINE: usize = 16;
+const LINE: usize = if cfg!(loom) { 2 } else { 16 };
 /// The writer thins when this many samples are live.
 pub(crate) const THIN_AT: u32 = 52_000;
 
@@ -98,13 +97,18 @@ fn key(id: u32, hash: u64) -> u32 {
 impl LiveTable {
     /// An empty table, `None` when the system has no memory for it.
     pub(crate) fn map() -> Option<LiveTable> {
+        LiveTable::with_room(ENTRIES, INDEX)
+    }
+
+    /// A table of so many entries and positions of the index, which are whole lines.
+    pub(crate) fn with_room(entries: usize, index: usize) -> Option<LiveTable> {
         Some(LiveTable {
-            entries: Arena::map(ENTRIES)?,
-            index: Arena::map(INDEX)?,
+            entries: Arena::map(entries)?,
+            index: Arena::map(index)?,
             free: AtomicU64::new(0),
             used: AtomicU32::new(0),
             live: AtomicU32::new(0),
-            passed: Arena::map(INDEX / LINE)?,
+            passed: Arena::map(index / LINE)?,
         })
     }
 
@@ -268,7 +272,7 @@ impl LiveTable {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
     use std::collections::HashMap;

@@ -129,6 +129,11 @@ fn find(size: usize, align: usize, room: usize) -> Option<*mut u8> {
 fn first_fit(granules: usize, step: usize) -> Option<usize> {
     let mut first = 0;
     while first + granules <= GRANULES {
+        if word(first).is_some_and(|word| word.load(Ordering::Relaxed) == u64::MAX) {
+            // A step is a power of two up to 64: the next word begins at a multiple of it.
+            first = (first / 64 + 1) * 64;
+            continue;
+        }
         match (first..first + granules).rev().find(|at| is_taken(*at)) {
             None => return Some(first),
             Some(taken) => first = (taken + 1).next_multiple_of(step),

@@ -5,12 +5,11 @@
 //!
 //! When full: [`EventRing::push`] refuses, and the caller waits for the writer or counts a loss.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use plimsoll_format::{Event, EventKind};
 
 use crate::arena::{Arena, Zeroed};
 use crate::shared_arena::Place;
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// As `format::arena` reads it.
 #[repr(C)]
@@ -149,7 +148,7 @@ impl Position {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

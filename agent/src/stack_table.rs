@@ -4,12 +4,11 @@
 //!
 //! When full: [`StackTable::child`] gives `None`, and the caller attributes to the outer frame it has reached.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-
 use plimsoll_format::StackNode;
 
 use crate::arena::{Arena, Zeroed};
 use crate::shared_arena::Place;
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// Nodes of a sampled session. Its index takes 512 KiB when fully touched.
 pub(crate) const SAMPLED_NODES: usize = 64 << 10;
@@ -139,7 +138,7 @@ fn hash(parent: u32, address: u64) -> u64 {
     mixed >> 32
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 
