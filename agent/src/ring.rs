@@ -26,6 +26,7 @@ struct Position {
     tag: AtomicU64,
 }
 
+#[cfg(not(loom))]
 const _: () = assert!(size_of::<Position>() == plimsoll_format::RING_POSITION_BYTES);
 
 // SAFETY: integers only.

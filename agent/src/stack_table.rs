@@ -29,6 +29,7 @@ pub(crate) struct StackTable {
 
 /// A node as `format::arena` reads it.
 #[repr(C)]
+#[derive(Default)]
 struct JournalEntry {
     address: AtomicU64,
     parent: AtomicU32,
@@ -36,6 +37,7 @@ struct JournalEntry {
     id: AtomicU32,
 }
 
+#[cfg(not(loom))]
 const _: () = assert!(size_of::<JournalEntry>() == plimsoll_format::JOURNAL_ENTRY_BYTES);
 
 // SAFETY: integers only.

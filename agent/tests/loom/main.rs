@@ -4,6 +4,11 @@
 //! `RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=3 cargo test --release -p plimsoll --test loom`.
 #![cfg(loom)]
 
+/// Steps at which other tests kill the process: none here.
+macro_rules! kill_point {
+    ($step:literal) => {};
+}
+
 mod arena;
 #[allow(dead_code, reason = "a scene uses a part of it")]
 #[path = "../../src/live_table.rs"]
@@ -13,6 +18,7 @@ mod phases;
 #[path = "../../src/ring.rs"]
 mod ring;
 mod scenes;
+mod shared_arena;
 #[allow(dead_code, reason = "a scene uses a part of it")]
 #[path = "../../src/stack_table.rs"]
 mod stack_table;

@@ -6,6 +6,7 @@ use plimsoll_format::{Event, EventKind};
 
 use crate::live_table::{LiveTable, Sample};
 use crate::ring::EventRing;
+use crate::shared_arena::Place;
 use crate::stack_table::StackTable;
 
 fn event(number: u64) -> Event {
@@ -25,7 +26,7 @@ fn event(number: u64) -> Event {
 #[test]
 fn the_ring_hands_every_event_over_whole() {
     loom::model(|| {
-        let ring = Arc::new(EventRing::map(2).expect("memory"));
+        let ring = Arc::new(EventRing::map(2, &Place).expect("memory"));
         let producers: Vec<_> = [vec![1], vec![2, 3]]
             .into_iter()
             .map(|numbers| {
@@ -34,6 +35,7 @@ fn the_ring_hands_every_event_over_whole() {
             })
             .collect();
         let mut taken: Vec<Event> = (0..2).filter_map(|_| ring.pop()).collect();
+        ring.give_back(ring.taken());
         let mut pushed: Vec<u64> =
             producers.into_iter().flat_map(|thread| -> Vec<u64> { thread.join().expect("no panic") }).collect();
         taken.extend(std::iter::from_fn(|| ring.pop()));
@@ -100,7 +102,7 @@ fn thinning_and_a_free_agree_on_who_takes_a_sample() {
 #[test]
 fn threads_agree_on_nodes() {
     loom::model(|| {
-        let table = Arc::new(StackTable::map(8).expect("memory"));
+        let table = Arc::new(StackTable::map(8, 2, &Place).expect("memory"));
         let other = {
             let table = table.clone();
             thread::spawn(move || {
