@@ -18,7 +18,7 @@ pub(super) fn of(record: &mut Record) -> usize {
     match record {
         Record::Module(module) => {
             clip(&mut module.path);
-            module.build_id.truncate(MAX_TEXT_BYTES);
+            cut(&mut module.build_id, MAX_TEXT_BYTES);
             4 * ENTRY + module.path.len() + module.build_id.len()
         }
         Record::Thread(thread) => 3 * ENTRY + clip(&mut thread.name),
@@ -29,8 +29,8 @@ pub(super) fn of(record: &mut Record) -> usize {
         Record::Phase { .. } => ENTRY / 2,
         Record::Allocator(reading) => 4 * ENTRY + clip(&mut reading.allocator),
         Record::Mappings(mappings) => {
-            mappings.parts.truncate(MAX_MAPPINGS);
-            mappings.largest.truncate(MAX_MAPPINGS);
+            cut(&mut mappings.parts, MAX_MAPPINGS);
+            cut(&mut mappings.largest, MAX_MAPPINGS);
             let large = mappings.largest.iter_mut().map(|mapping| ENTRY + clip(&mut mapping.name));
             large.sum::<usize>() + ENTRY * (4 + mappings.parts.len())
         }
@@ -41,6 +41,14 @@ pub(super) fn of(record: &mut Record) -> usize {
             strings.sum::<usize>() + addresses.sum::<usize>()
         }
         _ => 0,
+    }
+}
+
+/// Cuts a list, and gives back the room that it had.
+fn cut<T>(list: &mut Vec<T>, length: usize) {
+    if list.len() > length {
+        list.truncate(length);
+        list.shrink_to_fit();
     }
 }
 
