@@ -8,7 +8,8 @@ use bincode::{Decode, Encode};
 
 use crate::block::{BlockWriter, file_header};
 use crate::event::{Event, EventKind, MAX_EVENT_BYTES, PackState, unpack};
-use crate::record::{Events, Loss, LossCause, Mode, Record, StackNode};
+use crate::loss::{Loss, LossCause};
+use crate::record::{Events, Mode, Record, StackNode};
 use crate::wire;
 
 /// First bytes of every arena.

@@ -26,6 +26,7 @@ mod block;
 mod codec;
 mod columns;
 mod event;
+mod loss;
 mod memory;
 mod read;
 mod record;
@@ -43,6 +44,7 @@ pub use block::{
 };
 pub use codec::{Codec, MAX_EXPANSION, UnreadableBlock};
 pub use event::{Event, EventIter, EventKind, MAX_EVENT_BYTES, PackState, unpack};
+pub use loss::{Loss, LossCause};
 pub use memory::{
     AgentCost, AllocatorReading, Cgroup, LargeMapping, MappingKind, MappingPart, Mappings, ProcessMemory, Serves,
     SystemMemory, Tick,
