@@ -19,6 +19,14 @@ pub(crate) struct MemoryReader {
     system: Option<sysinfo::System>,
 }
 
+/// The limit of the cgroup that is in force, and the file that counts its kills for want of memory.
+pub(crate) fn limit() -> (Option<u64>, String) {
+    let mut files = cgroup::CgroupFiles::find(std::path::Path::new("/"));
+    let limit = files.as_mut().and_then(cgroup::CgroupFiles::read).and_then(|cgroup| cgroup.limit_bytes);
+    let file = files.map(|files| files.oom_file().to_string_lossy().into_owned());
+    (limit, file.unwrap_or_default())
+}
+
 impl MemoryReader {
     pub(crate) fn open() -> MemoryReader {
         MemoryReader {
@@ -26,13 +34,6 @@ impl MemoryReader {
             cgroup: cgroup::CgroupFiles::find(std::path::Path::new("/")),
             system: sysinfo::System::new().ok(),
         }
-    }
-
-    /// The limit that is in force, and the file of the cgroup that counts kills for want of memory.
-    pub(crate) fn limit(&mut self) -> (Option<u64>, String) {
-        let limit = self.cgroup.as_mut().and_then(cgroup::CgroupFiles::read).and_then(|cgroup| cgroup.limit_bytes);
-        let file = self.cgroup.as_ref().map(|cgroup| cgroup.oom_file().to_string_lossy().into_owned());
-        (limit, file.unwrap_or_default())
     }
 
     /// Everything at this moment, with the agent's cost as the caller knows it.
