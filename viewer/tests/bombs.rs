@@ -52,7 +52,9 @@ fn run(name: &str, path: &Path, command: &str) -> Option<String> {
     let stderr = String::from_utf8_lossy(&output.stderr);
     println!("{name:<28} {command:<24} {:>6.2} s  {:?}", begin.elapsed().as_secs_f64(), output.status.code());
     let is_fine = matches!(output.status.code(), Some(0 | 2));
-    (!is_fine).then(|| format!("{name}: {command} ended with {}: {}", output.status, stderr.lines().next().unwrap_or_default()))
+    (!is_fine).then(|| {
+        format!("{name}: {command} ended with {}: {}", output.status, stderr.lines().next().unwrap_or_default())
+    })
 }
 
 /// A file full of blocks that grow to 64 times their bytes, the most that readers accept. `payload` gives what is in them
@@ -246,7 +248,11 @@ const DEFINITIONS: [Bomb; 9] = [
                     let frame = SymbolizedFrame { function: 0, file: 0, line: 1 };
                     SymbolizedAddress { address, frames: vec![frame; 8] }
                 });
-                Record::Symbols(Symbols { module: 1, strings: vec![String::new(); 512], addresses: addresses.collect() })
+                Record::Symbols(Symbols {
+                    module: 1,
+                    strings: vec![String::new(); 512],
+                    addresses: addresses.collect(),
+                })
             }))
         })
     }),

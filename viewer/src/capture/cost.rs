@@ -12,9 +12,9 @@ const ENTRY: usize = 64;
 /// A stack node: it is in two maps, which double when they are full.
 const NODE: usize = 128;
 
-/// Bytes that keeping a record takes; 0 for what is kept in a series of bounded length, or not at all. Texts that no program
-/// has are cut.
-pub(super) fn of(record: &mut Record) -> usize {
+/// Cuts what no program has so long, before it waits for its turn; then the bytes that keeping the record takes: 0 for what
+/// is kept in a series of bounded length, or not at all.
+pub(super) fn cut(record: &mut Record) -> usize {
     match record {
         Record::Module(module) => {
             clip(&mut module.path);
@@ -30,7 +30,9 @@ pub(super) fn of(record: &mut Record) -> usize {
         Record::Allocator(reading) => 4 * ENTRY + clip(&mut reading.allocator),
         Record::Mappings(mappings) => {
             mappings.parts.truncate(MAX_MAPPINGS);
+            mappings.parts.shrink_to_fit();
             mappings.largest.truncate(MAX_MAPPINGS);
+            mappings.largest.shrink_to_fit();
             let large = mappings.largest.iter_mut().map(|mapping| ENTRY + clip(&mut mapping.name));
             large.sum::<usize>() + ENTRY * (4 + mappings.parts.len())
         }

@@ -200,7 +200,9 @@ fn first_header(segment: &SegmentFile) -> Result<(u64, Option<Header>), LoadErro
         match buffer.get(..count) {
             Some(filled) if count > 0 => reader.feed(filled),
             _ if reader.pending_bytes() > 0 && !searched => reader.end(),
-            _ if has_magic && session.is_none() => return Err(LoadError::NoHeader { path: path(), bytes: segment.bytes }),
+            _ if has_magic && session.is_none() => {
+                return Err(LoadError::NoHeader { path: path(), bytes: segment.bytes });
+            }
             _ => {
                 let session = session.ok_or_else(|| LoadError::NotACapture { path: path() })?;
                 return Ok((session, None));

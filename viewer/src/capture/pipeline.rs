@@ -67,7 +67,8 @@ impl OnTheWay {
 
     /// Waits for room. A block that is larger than all of it goes alone.
     fn enter(&self, bytes: usize) {
-        let is_full = |on_the_way: &mut Option<usize>| on_the_way.is_some_and(|now| now > 0 && now + bytes > MAX_ON_THE_WAY);
+        let is_full =
+            |on_the_way: &mut Option<usize>| on_the_way.is_some_and(|now| now > 0 && now + bytes > MAX_ON_THE_WAY);
         let waited = self.changed.wait_while(self.lock(), is_full);
         if let Some(now) = waited.unwrap_or_else(PoisonError::into_inner).as_mut() {
             *now += bytes;

@@ -104,13 +104,7 @@ fn losses(profile: &Profile) -> Vec<String> {
     for loss in &profile.losses {
         // A disk has a handful of ways to fail.
         let cause = if causes.len() < MAX_CAUSES { cause(loss.cause) } else { "several causes more".to_owned() };
-        let sum = causes.entry(cause).or_insert(Loss {
-            allocations: 0,
-            bytes: 0,
-            frees: 0,
-            freed_bytes: 0,
-            ..*loss
-        });
+        let sum = causes.entry(cause).or_insert(Loss { allocations: 0, bytes: 0, frees: 0, freed_bytes: 0, ..*loss });
         sum.from_ticks = sum.from_ticks.min(loss.from_ticks);
         sum.to_ticks = sum.to_ticks.max(loss.to_ticks);
         sum.allocations = sum.allocations.saturating_add(loss.allocations);

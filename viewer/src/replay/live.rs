@@ -60,7 +60,8 @@ impl<F: Figure> LiveBlocks<F> {
     #[inline]
     fn home(&self, address: u64) -> usize {
         let within_grain = address << (u64::BITS - GRAIN_BITS);
-        let product = u128::from((address >> PAGE_BITS | within_grain) ^ self.secret) * u128::from(self.secret.wrapping_mul(MULTIPLIER));
+        let product = u128::from((address >> PAGE_BITS | within_grain) ^ self.secret)
+            * u128::from(self.secret.wrapping_mul(MULTIPLIER));
         let page = product as u64 ^ (product >> 64) as u64;
         let grain = (address >> GRAIN_BITS) & ((1 << (PAGE_BITS - GRAIN_BITS)) - 1);
         page.wrapping_add(grain) as usize & (self.entries.len() - 1)

@@ -27,7 +27,8 @@ impl Sources {
     /// Only the source 0, of which nothing is known.
     pub(super) fn new(most: usize) -> Sources {
         let most = u32::try_from(most).unwrap_or(u32::MAX).min(MAX_SOURCES);
-        let mut sources = Sources { most, known: Vec::new(), by_source: HashMap::default(), threads: HashMap::default() };
+        let mut sources =
+            Sources { most, known: Vec::new(), by_source: HashMap::default(), threads: HashMap::default() };
         sources.number(Source { thread: 0, tag: 0, interval_bytes: 1 });
         sources
     }
