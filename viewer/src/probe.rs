@@ -11,7 +11,7 @@ use crate::present::{
     FlameGraph, Of, Screen, View, advice_text, explain_text, is_safe, leaks_text, report_text, shown_names,
 };
 use crate::replay::{Heap, ReplayOptions};
-use crate::symbolize::{Symbolizer, demangle, look_up};
+use crate::symbolize::{Symbolizer, demangle};
 use crate::view::{Grouping, ViewOptions};
 
 /// What of a capture could be read.
@@ -96,9 +96,4 @@ pub fn names(symbol: &str) {
         assert!(is_safe(&text), "{text:?}");
         assert!(text.len() <= 64 << 10, "{} bytes", text.len());
     }
-}
-
-/// Addresses all over a binary, looked up.
-pub fn symbols(binary: &[u8]) {
-    look_up(binary, (0..64).map(|at| at * 16).chain((0..32).map(|at| 0x1000u64 << at)).chain([u64::MAX]));
 }

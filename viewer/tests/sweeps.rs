@@ -106,23 +106,38 @@ impl Whole {
 fn whole_blocks_of_a_cut_capture_are_counted() {
     let whole = Whole::new(small());
     assert_eq!(whole.recover(&whole.bytes).expect("it is whole").events, whole.events());
-    let t = Instant::now();
-    let mut n = 0;
-    (0..=whole.bytes.len()).step_by(509).chain(whole.boundaries().into_iter().step_by(5)).for_each(|length| {
-        n += 1;
-        whole.cut(length)
-    });
-    eprintln!("{n} {:?}", t.elapsed());
+    (0..=whole.bytes.len()).step_by(4_099).for_each(|length| whole.cut(length));
+    whole.blocks.iter().flat_map(|block| [block.range.end - 1, block.range.end]).for_each(|length| whole.cut(length));
 }
 
 #[test]
 fn flipped_bits_cost_their_block() {
     let whole = Whole::new(small());
-    let t = Instant::now();
-    let mut n = 0;
-    (0..whole.bytes.len() * 8).step_by(2003).for_each(|bit| {
-        n += 1;
+    let header = (0..16 * 8).step_by(13);
+    let bits = header.chain((0..whole.bytes.len() * 8).step_by(16_411));
+    // The first block has the only header record of so short a capture.
+    bits.chain([50 * 8]).for_each(|bit| {
         whole.flip(bit);
     });
-    eprintln!("{n} {:?}", t.elapsed());
+}
+
+/// Everything: `cargo test --release -p plimsoll-viewer --test sweeps -- --ignored --nocapture`. More captures are read from
+/// the paths in `PLIMSOLL_SWEEP`, separated by colons, and cut at their blocks' boundaries.
+#[test]
+#[ignore = "an hour: every byte and every bit"]
+fn all_of_it() {
+    let whole = Whole::new(small());
+    let begin = Instant::now();
+    (0..=whole.bytes.len()).for_each(|length| whole.cut(length));
+    println!("cut at each of {} bytes in {:?}", whole.bytes.len(), begin.elapsed());
+    let begin = Instant::now();
+    let bits = whole.bytes.len() * 8;
+    let unknown = (0..bits).filter(|bit| whole.flip(*bit)).count();
+    println!("{bits} bits flipped in {:?}; more than 1 % without a stack after {unknown} of them", begin.elapsed());
+    for path in std::env::var("PLIMSOLL_SWEEP").unwrap_or_default().split(':').filter(|path| !path.is_empty()) {
+        let whole = Whole::new(fs::read(path).expect("a capture"));
+        let (lengths, begin) = (whole.boundaries(), Instant::now());
+        lengths.iter().for_each(|length| whole.cut(*length));
+        println!("{path}: cut at {} lengths in {:?}", lengths.len(), begin.elapsed());
+    }
 }

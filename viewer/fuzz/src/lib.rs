@@ -3,4 +3,4 @@
 
 mod targets;
 
-pub use targets::{capture, frames, names, records, symbols};
+pub use targets::{capture, frames, names, records};

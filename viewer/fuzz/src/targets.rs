@@ -100,18 +100,14 @@ pub fn records(data: &[u8]) {
     let mut again = Vec::new();
     writer.finish(&mut again);
     let (blocks, _) = read(&again, again.len());
-    let again = blocks.iter().flat_map(Block::records).map(|record| format!("{:?}", record.expect("it was encoded here")));
+    let again =
+        blocks.iter().flat_map(Block::records).map(|record| format!("{:?}", record.expect("it was encoded here")));
     assert!(known.iter().eq(again.collect::<Vec<_>>().iter()));
 }
 
 /// Names are shown without what a terminal or a page would act on, and end.
 pub fn names(data: &[u8]) {
     plimsoll_viewer::probe::names(&String::from_utf8_lossy(data));
-}
-
-/// Addresses of any binary are looked up within bounds.
-pub fn symbols(data: &[u8]) {
-    plimsoll_viewer::probe::symbols(data);
 }
 
 thread_local! {

@@ -42,12 +42,9 @@ struct SegmentSpan {
 /// A record as far as a collector needs it.
 pub(super) enum Noted {
     /// Of events, the time of the one before them, the earliest stamp among them, and the interval that chose them.
-    Events {
-        before_ticks: u64,
-        earliest_ticks: u64,
-        interval_bytes: u64,
-    },
-    Other(Box<Record>),
+    Events { before_ticks: u64, earliest_ticks: u64, interval_bytes: u64 },
+    /// Any other, and the bytes that keeping it takes.
+    Other(Box<Record>, usize),
 }
 
 impl Noted {
@@ -57,7 +54,10 @@ impl Noted {
                 let (earliest_ticks, interval_bytes) = first(&events);
                 Noted::Events { before_ticks: events.state.ticks, earliest_ticks, interval_bytes }
             }
-            record => Noted::Other(Box::new(record)),
+            mut record => {
+                let cost = cost::cut(&mut record);
+                Noted::Other(Box::new(record), cost)
+            }
         }
     }
 }
@@ -157,7 +157,7 @@ impl Collector {
                 self.position.offset = offset;
                 self.block(fate);
             }
-            Found::Record(Noted::Other(record)) => self.record(*record),
+            Found::Record(Noted::Other(record, cost)) => self.record(*record, cost),
             Found::Record(Noted::Events { before_ticks, earliest_ticks, interval_bytes }) => {
                 self.guess.events(earliest_ticks, interval_bytes);
                 // The state's time is that of the event before: already in the past.
@@ -204,8 +204,8 @@ impl Collector {
         }
     }
 
-    fn record(&mut self, mut record: Record) {
-        if !self.budget.has_room(cost::of(&mut record)) {
+    fn record(&mut self, record: Record, cost: usize) {
+        if !self.budget.has_room(cost) {
             return self.beyond_budget(record);
         }
         match record {

@@ -12,13 +12,13 @@ const ENTRY: usize = 64;
 /// A stack node: it is in two maps, which double when they are full.
 const NODE: usize = 128;
 
-/// Bytes that keeping a record takes; 0 for what is kept in a series of bounded length, or not at all. Texts that no program
-/// has are cut.
-pub(super) fn of(record: &mut Record) -> usize {
+/// Cuts what no program has so long, before it waits for its turn; then the bytes that keeping the record takes: 0 for what
+/// is kept in a series of bounded length, or not at all.
+pub(super) fn cut(record: &mut Record) -> usize {
     match record {
         Record::Module(module) => {
             clip(&mut module.path);
-            cut(&mut module.build_id, MAX_TEXT_BYTES);
+            shorten(&mut module.build_id, MAX_TEXT_BYTES);
             4 * ENTRY + module.path.len() + module.build_id.len()
         }
         Record::Thread(thread) => 3 * ENTRY + clip(&mut thread.name),
@@ -29,8 +29,8 @@ pub(super) fn of(record: &mut Record) -> usize {
         Record::Phase { .. } => ENTRY / 2,
         Record::Allocator(reading) => 4 * ENTRY + clip(&mut reading.allocator),
         Record::Mappings(mappings) => {
-            cut(&mut mappings.parts, MAX_MAPPINGS);
-            cut(&mut mappings.largest, MAX_MAPPINGS);
+            shorten(&mut mappings.parts, MAX_MAPPINGS);
+            shorten(&mut mappings.largest, MAX_MAPPINGS);
             let large = mappings.largest.iter_mut().map(|mapping| ENTRY + clip(&mut mapping.name));
             large.sum::<usize>() + ENTRY * (4 + mappings.parts.len())
         }
@@ -45,7 +45,7 @@ pub(super) fn of(record: &mut Record) -> usize {
 }
 
 /// Cuts a list, and gives back the room that it had.
-fn cut<T>(list: &mut Vec<T>, length: usize) {
+fn shorten<T>(list: &mut Vec<T>, length: usize) {
     if list.len() > length {
         list.truncate(length);
         list.shrink_to_fit();

@@ -187,6 +187,3 @@ fn module_name(module: &Module) -> String {
     let name = module.path.rsplit('/').next().unwrap_or_default();
     if name.is_empty() { format!("module {}", module.id) } else { name.to_owned() }
 }
-
-/// stub
-pub(crate) fn look_up(_binary: &[u8], _a: impl Iterator<Item = u64>) {}
