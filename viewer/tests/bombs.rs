@@ -325,7 +325,7 @@ const EVENTS: [Bomb; 9] = [
     }),
     ("stacks in rings", || {
         let mut builder = CaptureBuilder::exact();
-        let next = |id: u32| if id % 1_000 == 0 { id - 999 } else { id + 1 };
+        let next = |id: u32| if id.is_multiple_of(1_000) { id - 999 } else { id + 1 };
         let ring = (1..=60_000).map(|id| StackNode { id, parent: next(id), address: u64::from(id) * 8 });
         builder.record(Record::StackNodes(ring.collect()));
         builder.events(&(1..=60_000).map(|at| alloc(START + at, at * 64, 8, at as u32)).collect::<Vec<_>>());
@@ -355,7 +355,7 @@ const EVENTS: [Bomb; 9] = [
             events(std::iter::repeat_with(|| {
                 at += 1;
                 let ticks = [0, u64::MAX, at, u64::MAX - at][at as usize % 4];
-                let event = if at % 3 == 0 { free(ticks, at % 64) } else { alloc(ticks, at % 64, at, 1) };
+                let event = if at.is_multiple_of(3) { free(ticks, at % 64) } else { alloc(ticks, at % 64, at, 1) };
                 Event { thread: at as u32 % 5, ..event }
             }))
         })
