@@ -31,7 +31,7 @@ fn read(bytes: &[u8], piece: usize) -> (Vec<Block>, Vec<Damage>) {
 
 /// A block around any payload, with the CRC that belongs there.
 fn block(payload: &[u8], codec: u8, raw_bytes: u32, session: u64, sequence: u64) -> Vec<u8> {
-    let mut header = vec![codec, (sequence % 8 == 0).into(), 0, 0];
+    let mut header = vec![codec, sequence.is_multiple_of(8).into(), 0, 0];
     header.extend((payload.len() as u32).to_le_bytes());
     header.extend(raw_bytes.to_le_bytes());
     header.extend(session.to_le_bytes());
