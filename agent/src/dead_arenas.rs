@@ -64,6 +64,7 @@ pub(crate) fn save(keep: &KeepIn, program: &str, own: &Identity) {
         KeepIn::Directory(directory) => vec![directory.clone()],
         KeepIn::SharedMemory => candidates(),
     };
+    let mut found = Vec::new();
     let entries = directories.iter().filter_map(|directory| std::fs::read_dir(directory).ok()).flatten().flatten();
     for path in entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|it| it == "arena")) {
         let Some((file, info)) = open(&path) else { continue };
@@ -71,14 +72,18 @@ pub(crate) fn save(keep: &KeepIn, program: &str, own: &Identity) {
             continue;
         }
         match save_one(&file, &info) {
-            Ok(found) => {
+            Ok(told) => {
                 let _ = std::fs::remove_file(&path);
-                if let Some(found) = found {
-                    say(&found);
-                }
+                found.extend(told);
             }
             Err(error) => say(&format!("cannot save {}, which a killed process left: {error}", path.display())),
         }
+    }
+    match found.as_slice() {
+        [] => {}
+        [one] => say(one),
+        // One line, however many starts in a row have failed.
+        [one, others @ ..] => say(&format!("{one}, and {} more: plimsoll report says what each held", others.len())),
     }
 }
 
