@@ -76,7 +76,9 @@ fn check(ending: &str, reason: &EndReason) {
         [("ENDING", ending), ("PLIMSOLL_OUTPUT", path.to_str().expect("UTF-8")), ("PLIMSOLL_MODE", "exact")];
     let output = run_child("ending", &variables);
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!text.contains("plimsoll:"), "{ending}: {text}");
+    // The test beside this one aborts programs of that name, which the next start says.
+    let says = |line: &str| line.contains("plimsoll:") && !line.contains("plimsoll: the last run");
+    assert!(!text.lines().any(says), "{ending}: {text}");
     let capture = read(&path);
     assert_eq!(capture.end.as_ref().map(|end| &end.reason), Some(reason), "{ending}: {text}");
     assert_eq!(leaked(&path), 1, "{ending}");
