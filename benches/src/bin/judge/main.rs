@@ -29,9 +29,12 @@ struct Arguments {
     /// Lists the programs and what they do
     #[arg(long)]
     list: bool,
-    /// Seeds: 1 to this number
+    /// Seeds that each program runs with
     #[arg(long, default_value_t = 5)]
     seeds: u64,
+    /// The first of them, to leave out those that the verdicts were tuned on
+    #[arg(long, default_value_t = 1)]
+    first_seed: u64,
     /// Only this mode
     #[arg(long, value_enum)]
     mode: Option<Mode>,
@@ -71,7 +74,8 @@ impl Arguments {
             let short = program.short.iter().copied().filter(|_| !self.whole);
             for steps in short.chain([program.steps]) {
                 for mode in [Mode::Exact, Mode::Sampled] {
-                    let seeds = (1..=self.seeds).filter(|_| self.mode.is_none_or(|only| only == mode));
+                    let seeds = self.first_seed..self.first_seed.saturating_add(self.seeds);
+                    let seeds = seeds.filter(|_| self.mode.is_none_or(|only| only == mode));
                     jobs.extend(seeds.map(|seed| Job { program, steps, seed, mode }));
                 }
             }

@@ -29,9 +29,6 @@ const AGEING: f64 = 4.0;
 const WANDERS: f64 = 0.6;
 /// Parts that such a level is cut into, whose rises differ by chance.
 const PARTS: usize = 16;
-/// Times the variance that is expected of sampling up to which the noise is taken to be nothing else: a level that wanders
-/// visits few places, and so its noise differs much from capture to capture.
-const DRAWN: f64 = 3.0;
 /// Times the noise that the last eighth's rise may fall short by.
 const GOES_ON: f64 = 1.5;
 /// Bins that a level is averaged over.
@@ -101,8 +98,8 @@ impl Line {
         }
         let around = around(&rest).powi(2);
         let sampling = is_sampled(series).then(|| Sampling::of(series, from));
-        let drawn = sampling.as_ref().map_or(0.0, Sampling::around_line);
-        let noise = if around <= DRAWN * drawn { 0.0 } else { (around - drawn).sqrt() };
+        let drawn = sampling.as_ref().map(Sampling::around_line).unwrap_or_default();
+        let noise = if around <= drawn.most { 0.0 } else { (around - drawn.expected).sqrt() };
         let alike = autocorrelation(&rest);
         let effective_bins = (bins * (1.0 - alike) / (1.0 + alike)).max(3.0);
         let spread = (12.0 / effective_bins).sqrt();

@@ -20,6 +20,9 @@ fn sampled_healthy_programs_are_not_accused() {
             };
             let accused = (0..100).filter(is_accused).count();
             // Of 100 with a chance of 1 %, more than 4 are in 3 cases of 1,000.
+            if accused > 0 {
+                println!("{name}, {interval}: {accused} of 100");
+            }
             assert!(accused <= 4, "{name}, {interval}: {accused} of 100");
         }
     }
@@ -99,7 +102,7 @@ fn leaks_told_by_their_level_are_found_and_their_rates_hold_the_truth() {
             let (found, held) = found_and_held(make, rate, interval);
             println!("{name}, interval {interval}: {held} of {found} of 500");
             // A log that grows at random times wanders too far from its line to be told from what wanders alone.
-            assert!(found >= 490 || name == "log", "{name}, interval {interval}: {found} of 500");
+            assert!(found >= 498 || name == "log", "{name}, interval {interval}: {found} of 500");
             // Where nothing is left to chance every interval holds.
             if interval > 1.0 || ["log", "jittered log"].contains(&name) {
                 (all_found, all_held) = (all_found + found, all_held + held);

@@ -2,10 +2,15 @@
 //! as long as a sample lives. How far is known from the samples' lives (Horvitz and Thompson 1952), and so need not be taken
 //! for the site's own noise.
 
+use statrs::distribution::{ChiSquared, ContinuousCDF};
+
 use crate::replay::BINS;
 
 use super::series::{PerBin, Series, mean};
 use super::survival::OLD_AGES;
+
+/// How rarely: seldom enough that no leak is missed for it.
+const RARELY: f64 = 0.0001;
 
 /// Samples of a site that live through the same bins.
 #[derive(Debug, Clone, Copy)]
@@ -16,6 +21,16 @@ struct Span {
     to: usize,
     /// Variance of the bytes they stand for.
     variance: f64,
+}
+
+/// The variance of levels around their least-squares line that samples alone make.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct AroundLine {
+    /// What is to be expected.
+    pub(super) expected: f64,
+    /// What it rarely exceeds. Samples live for long, so that the levels of many bins share them and the variance differs
+    /// much from capture to capture: it is near enough a multiple of a χ² with its mean and variance (Box 1954).
+    pub(super) most: f64,
 }
 
 /// The samples of a window.
@@ -78,17 +93,64 @@ impl Sampling {
         self.spans.iter().map(|span| span.variance * over(span).powi(2)).sum()
     }
 
-    /// The variance around the least-squares line that is to be expected of samples alone.
-    pub(super) fn around_line(&self) -> f64 {
-        let bins = self.bins as f64;
-        let square = bins * (bins * bins - 1.0) / 12.0;
-        let rest = |span: &Span| {
-            let length = (span.to - span.from) as f64;
-            let centre = (span.from + span.to) as f64 / 2.0 - bins / 2.0;
-            span.variance * (length - length * length / bins - (length * centre).powi(2) / square)
-        };
-        self.spans.iter().map(rest).sum::<f64>() / (bins - 2.0)
+    /// The variance around the least-squares line that samples alone make.
+    pub(super) fn around_line(&self) -> AroundLine {
+        let rest = off_lines(self.covariances());
+        let sum: f64 = rest.iter().enumerate().map(|(at, row)| row[at]).sum();
+        let product =
+            |(at, row): (usize, &PerBin)| row.iter().zip(&rest).map(|(one, other)| one * other[at]).sum::<f64>();
+        let square: f64 = rest.iter().enumerate().map(product).sum();
+        let expected = sum / (self.bins as f64 - 2.0);
+        let freedom = if square > 0.0 { sum * sum / square } else { 1.0 };
+        let most = ChiSquared::new(freedom).map_or(1.0, |chance| chance.inverse_cdf(1.0 - RARELY) / freedom);
+        AroundLine { expected, most: expected * most }
     }
+
+    /// Covariances of the levels of the window's bins.
+    fn covariances(&self) -> Vec<PerBin> {
+        let mut sums = vec![[0.0; BINS]; self.bins];
+        // A sample's variance is in a square; it is told at the square's corners and then summed along both sides.
+        for span in &self.spans {
+            let corners = [
+                (span.from, span.from, 1.0),
+                (span.from, span.to, -1.0),
+                (span.to, span.from, -1.0),
+                (span.to, span.to, 1.0),
+            ];
+            for (row, column, sign) in corners {
+                if let Some(sum) = sums.get_mut(row).and_then(|row| row.get_mut(column)) {
+                    *sum += sign * span.variance;
+                }
+            }
+        }
+        for at in 1..sums.len() {
+            let above = sums[at - 1];
+            sums[at].iter_mut().zip(above).for_each(|(sum, above)| *sum += above);
+        }
+        for row in &mut sums {
+            (1..BINS).for_each(|at| row[at] += row[at - 1]);
+        }
+        sums
+    }
+}
+
+/// M Σ of covariances Σ, M being the projection that takes the least-squares line off. Of a sum of squares around that line
+/// its trace is the mean, and twice the trace of its square the variance.
+fn off_lines(mut covariances: Vec<PerBin>) -> Vec<PerBin> {
+    let bins = covariances.len();
+    let (count, middle) = (bins as f64, (bins as f64 - 1.0) / 2.0);
+    let square = count * (count * count - 1.0) / 12.0;
+    for column in 0..bins {
+        let (mut level, mut slope) = (0.0, 0.0);
+        for (at, row) in covariances.iter().enumerate() {
+            level += row[column] / count;
+            slope += (at as f64 - middle) * row[column] / square;
+        }
+        for (at, row) in covariances.iter_mut().enumerate() {
+            row[column] -= level + slope * (at as f64 - middle);
+        }
+    }
+    covariances
 }
 
 /// By how many standard deviations later births hold more at the same age than earlier ones, of the age at which it is most.
