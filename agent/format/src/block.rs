@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::codec::{Codec, UnreadableBlock, decompress};
-use crate::columns::{self, Sorted};
+use crate::columns::{self, Sorted, Sorter};
 use crate::record::{Events, Record, Span};
 use crate::wire;
 use crate::zstd::Compressor;
@@ -122,6 +122,7 @@ pub struct BlockWriter {
     payload: Vec<u8>,
     record: Vec<u8>,
     compressor: Option<Compressor>,
+    sorter: Sorter,
     /// Where columns of events begin and end in the payload.
     cuts: Vec<usize>,
     /// Earliest and latest stamp of the payload's events, as far as callers told.
@@ -140,6 +141,7 @@ impl BlockWriter {
             payload: Vec::new(),
             record: Vec::new(),
             compressor: None,
+            sorter: Sorter::default(),
             cuts: Vec::new(),
             stamps: None,
             has_others: false,
@@ -211,12 +213,12 @@ impl BlockWriter {
     }
 
     /// Events that will be compressed, in columns, and the lengths of these, which end the record.
-    fn sorted(&self, record: &Record) -> Option<(Record, [usize; columns::COLUMNS])> {
+    fn sorted(&mut self, record: &Record) -> Option<(Record, [usize; columns::COLUMNS])> {
         let Record::Events(events) = record else { return None };
         if self.compressor.is_none() || events.packing != 1 {
             return None;
         }
-        let Sorted { packed, lengths } = columns::sort(&events.packed, events.count)?;
+        let Sorted { packed, lengths } = self.sorter.sort(&events.packed, events.count)?;
         Some((Record::Events(Events { packing: columns::PACKING, packed, ..*events }), lengths))
     }
 

@@ -9,6 +9,8 @@ use crate::event::{fields, is_event};
 pub(crate) const PACKING: u8 = 2;
 /// Number of columns.
 pub(crate) const COLUMNS: usize = 5;
+/// Bytes of the longest number.
+const MAX_NUMBER_BYTES: usize = 10;
 
 /// What a column holds. Operations come with the values of those that are no events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,9 +31,25 @@ pub(crate) struct Sorted {
     pub(crate) lengths: [usize; COLUMNS],
 }
 
-/// Sorts `count` packed events of packing 1; `None` when they are not as written, and better left alone.
-pub(crate) fn sort(mut packed: &[u8], count: u32) -> Option<Sorted> {
-    let mut columns: [Vec<u8>; COLUMNS] = Default::default();
+/// Room for the columns, kept: an agent sorts again and again, in the memory of the program's allocator.
+#[derive(Debug, Default)]
+pub(crate) struct Sorter([Vec<u8>; COLUMNS]);
+
+impl Sorter {
+    /// Sorts `count` packed events of packing 1; `None` when they are not as written, and better left alone.
+    pub(crate) fn sort(&mut self, packed: &[u8], count: u32) -> Option<Sorted> {
+        self.0.iter_mut().for_each(Vec::clear);
+        deal(packed, &mut self.0).filter(|events| *events == count)?;
+        let lengths = self.0.each_ref().map(Vec::len);
+        let mut sorted = Vec::with_capacity(lengths.iter().sum::<usize>() + COLUMNS * MAX_NUMBER_BYTES);
+        lengths.iter().take(COLUMNS - 1).for_each(|length| put_number(*length as u64, &mut sorted));
+        self.0.iter().for_each(|column| sorted.extend_from_slice(column));
+        Some(Sorted { packed: sorted, lengths })
+    }
+}
+
+/// Deals packed events out to the columns; how many they were.
+fn deal(mut packed: &[u8], columns: &mut [Vec<u8>; COLUMNS]) -> Option<u32> {
     let mut events = 0u32;
     while let Some((operation, rest)) = packed.split_first() {
         packed = rest;
@@ -42,14 +60,7 @@ pub(crate) fn sort(mut packed: &[u8], count: u32) -> Option<Sorted> {
         }
         events = events.checked_add(u32::from(is_event(*operation)))?;
     }
-    if events != count {
-        return None;
-    }
-    let lengths = columns.each_ref().map(Vec::len);
-    let mut sorted = Vec::new();
-    lengths.iter().take(COLUMNS - 1).for_each(|length| put_number(*length as u64, &mut sorted));
-    columns.iter().for_each(|column| sorted.extend_from_slice(column));
-    Some(Sorted { packed: sorted, lengths })
+    Some(events)
 }
 
 /// The packing 1 that `packed` was sorted from; `None` when it does not hold `count` whole events. Takes as much memory

@@ -23,15 +23,16 @@ const PROGRAMS: [(&str, &str, &str, u64, u64); 7] = [
     ("rss_c_leak", "c-heap", "C code holds", 119 * MB, 123 * MB),
     // Some may have been given back meanwhile; beyond 192 MiB lies what jemalloc rounds 64 KiB and its caches up to.
     ("rss_jemalloc", "dirty-pages", "jemalloc has not given back yet", 100 * MIB, 220 * MIB),
-    // 200,000 blocks of 1,024 bytes less one in 64 are 201.6 MB; mimalloc's own tables come on top, and in
-    // exact mode what the writer needed when it was behind: 222.6 MB were seen on a loaded machine.
-    ("rss_mimalloc", "retention", "mimalloc keeps", 190 * MB, 230 * MB),
+    // 200,000 blocks of 1,024 bytes less one in 64 are 201.6 MB; mimalloc's own tables come on top.
+    ("rss_mimalloc", "retention", "mimalloc keeps", 201 * MB, 204 * MB),
 ];
 
 fn check(mode: Mode) {
     let mut complaints = Vec::new();
     for (program, class, words, least, most) in PROGRAMS {
-        let output = programs::run(program, &Run { mode, ..Run::default() });
+        // A transparent huge page that is touched anywhere is resident as a whole: how many mimalloc's threads touch
+        // a corner of is chance (8 to 20 MB were seen).
+        let output = programs::run(program, &Run { mode, under: &["env", "MIMALLOC_ALLOW_THP=0"], ..Run::default() });
         let json = plimsoll(&["rss", output.capture.to_str().expect("a plain path"), "--json"]);
         let json: Value = serde_json::from_str(&json).expect("--json prints JSON");
         let (split, verdict) = (&json["rss"], &json["rss"]["verdict"]);
