@@ -25,6 +25,8 @@ const RISING: f64 = 0.5;
 const SHORT: f64 = 3.0;
 /// Of samples: standard deviations by which later births have to hold more at the same age than earlier ones.
 const AGEING: f64 = 4.0;
+/// The same for a level that may go on rising.
+const SOME_AGEING: f64 = 2.0;
 /// Correlation of neighbours from which on what lies around the line is taken for a level that wanders.
 const WANDERS: f64 = 0.6;
 /// Parts that such a level is cut into, whose rises differ by chance.
@@ -120,7 +122,7 @@ impl Line {
             let last = sampling.variance_of(&eighth_factors(live.len())).sqrt();
             let found = sampled_straight(series, from, noise * spread, &sampling);
             let goes = goes(around.max(last * SHORT / GOES_ON));
-            rising = found.0 >= RISING && goes;
+            rising = found.0 >= RISING && goes && ageing(series, from) >= SOME_AGEING;
             if found.1 && rise >= CLEAR * noise && goes {
                 (clear, shape) = (true, found);
             }
