@@ -1,5 +1,6 @@
 //! One capture, followed: waits for it, keeps it open, notices when another takes its place, and says how its process is.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -29,10 +30,14 @@ const CUT: &str =
 /// One capture, followed.
 #[derive(Debug)]
 pub(super) struct Following {
-    /// What was named; of an open capture the name of its first segment.
+    /// What was named.
+    named: PathBuf,
+    /// Of an open capture the name of its first segment.
     path: PathBuf,
     given_limit: Option<u64>,
     open: Option<Open>,
+    /// Length and time of the last write when it was no capture yet.
+    tried: Option<(u64, SystemTime)>,
     /// What went wrong at the last poll.
     trouble: Option<String>,
     was_cut: bool,
@@ -45,9 +50,11 @@ pub(super) struct Following {
 impl Following {
     pub(super) fn new(path: &Path, given_limit: Option<u64>) -> Following {
         Following {
+            named: path.to_owned(),
             path: path.to_owned(),
             given_limit,
             open: None,
+            tried: None,
             trouble: None,
             was_cut: false,
             look: None,
@@ -55,9 +62,9 @@ impl Following {
         }
     }
 
-    /// The capture: of one in segments the name of the first.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
+    /// Whether this is what a name stands for.
+    pub(super) fn is_named(&self, path: &Path) -> bool {
+        self.named == path || self.path == path
     }
 
     /// Stays the same as long as the session does.
@@ -72,9 +79,19 @@ impl Following {
         }
     }
 
-    /// Grows whenever something came.
-    pub(super) fn version(&self) -> u64 {
-        self.open.as_ref().map_or(0, Open::settled_bytes)
+    /// Changes whenever something came, or its process went.
+    pub(super) fn version(&self) -> (u64, State) {
+        (self.open.as_ref().map_or(0, Open::settled_bytes), self.state())
+    }
+
+    /// Whether more of it is there to be read.
+    pub(super) fn is_behind(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| open.behind_bytes() > 0) && self.trouble.is_none()
+    }
+
+    /// Whether its process goes on.
+    pub(super) fn is_recording(&self) -> bool {
+        matches!(self.state(), State::Running | State::Paused)
     }
 
     /// Whether nothing more will come, and its file is gone.
@@ -82,10 +99,23 @@ impl Following {
         self.open.as_ref().is_some_and(|open| open.is_removed() && !self.state().is_live())
     }
 
+    /// Lets go of the last look.
+    pub(super) fn forget_look(&mut self) {
+        self.look = None;
+    }
+
     /// Reads what has come.
     pub(super) fn poll(&mut self) {
         if self.has_another_session() {
-            *self = Following::new(&self.path, self.given_limit);
+            *self = Following::new(&self.named, self.given_limit);
+        }
+        if self.open.is_none() {
+            let stamp = fs::metadata(&self.named).and_then(|file| Ok((file.len(), file.modified()?))).ok();
+            // What was no capture is none until it is written to.
+            if stamp.is_some() && stamp == self.tried {
+                return;
+            }
+            self.tried = stamp;
         }
         self.trouble = self.read().err();
     }
@@ -100,7 +130,7 @@ impl Following {
 
     fn read(&mut self) -> Result<(), String> {
         if self.open.is_none() {
-            let found = parts(&self.path).map_err(|error| error.to_string())?;
+            let found = parts(&self.named).map_err(|error| error.to_string())?;
             let (segment, path) = found.files.first().ok_or("no file of the capture is left")?;
             let open = Open::segment(path, found.session, *segment, self.given_limit);
             self.open = Some(open.map_err(|error| format!("cannot read {}: {error}", path.display()))?);
@@ -115,17 +145,18 @@ impl Following {
     /// Whether the files are those of another session now: they were replaced, or written over.
     fn has_another_session(&mut self) -> bool {
         let Some(open) = &mut self.open else { return false };
-        if !open.is_replaced() && !std::mem::take(&mut open.reading.is_doubtful) {
-            return false;
+        let is_doubtful = std::mem::take(&mut open.reading.is_doubtful);
+        if open.is_replaced() {
+            return parts(&self.named).is_ok();
         }
-        parts(&self.path).is_ok_and(|found| found.session != open.session)
+        is_doubtful && parts(&self.named).is_ok_and(|found| found.session != open.session)
     }
 
     fn known(&self) -> Option<&Session> {
         self.open.as_ref()?.reading.known.as_ref()
     }
 
-    fn state(&self) -> State {
+    pub(super) fn state(&self) -> State {
         let Some((open, known)) = self.open.as_ref().zip(self.known()) else { return State::Waiting };
         if let Some(end) = &known.end {
             return match end.reason {

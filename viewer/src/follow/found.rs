@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use plimsoll_format::FILE_MAGIC;
 
@@ -16,16 +16,41 @@ use super::options::Target;
 
 /// Entries of a directory that are looked at.
 const MAX_ENTRIES: usize = 10_000;
+/// A directory that was changed so long ago will have another time when it changes again.
+const AT_REST: Duration = Duration::from_secs(2);
 /// Open files of a process that are looked at.
 const MAX_DESCRIPTORS: usize = 10_000;
 
-/// The captures of a target, by the names of their first segments, newest first.
-pub(super) fn captures(target: &Target) -> Result<Vec<PathBuf>, String> {
-    match target {
-        Target::Capture(path) => Ok(vec![path.clone()]),
-        Target::Directory(path) => in_directory(path),
-        Target::Pid(pid) => of_process(*pid),
-        Target::Recording => Ok(recording(|_| true)),
+/// A place where captures are, and what was found there.
+#[derive(Debug)]
+pub(super) struct Place {
+    target: Target,
+    /// When the directory was changed last, once it has been at rest for a while.
+    listed: Option<SystemTime>,
+    found: Result<Vec<PathBuf>, String>,
+}
+
+impl Place {
+    pub(super) fn new(target: &Target) -> Place {
+        Place { target: target.clone(), listed: None, found: Ok(Vec::new()) }
+    }
+
+    /// The captures there, by the names of their first segments, newest first; or why there are none.
+    pub(super) fn captures(&mut self) -> &Result<Vec<PathBuf>, String> {
+        match &self.target {
+            Target::Capture(path) => self.found = Ok(vec![path.clone()]),
+            Target::Directory(path) => {
+                let changed = fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
+                if changed.is_none() || changed != self.listed {
+                    self.found = in_directory(path);
+                    let age = changed.and_then(|changed| SystemTime::now().duration_since(changed).ok());
+                    self.listed = changed.filter(|_| age.is_some_and(|age| age > AT_REST));
+                }
+            }
+            Target::Pid(pid) => self.found = of_process(*pid),
+            Target::Recording => self.found = Ok(recording(|_| true)),
+        }
+        &self.found
     }
 }
 

@@ -7,21 +7,22 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::look::{Look, LookOptions};
+use super::picture::State;
 
 /// Rest after a look, in times of what it took.
 const REST: u32 = 10;
 /// The shortest rest.
 const LEAST_REST: Duration = Duration::from_secs(1);
 /// Captures that are looked at; of more, those that are asked for and the first ones.
-pub(super) const MAX_LOOKS: usize = 8;
+const MAX_LOOKS: usize = 8;
 
 /// A capture that may be looked at.
 #[derive(Debug, Clone)]
 pub(super) struct Candidate {
     pub(super) id: String,
     pub(super) path: PathBuf,
-    /// Changes whenever something came.
-    pub(super) version: u64,
+    /// Changes whenever something came, or its process went.
+    pub(super) version: (u64, State),
 }
 
 /// What a look gave.
@@ -38,9 +39,11 @@ pub(super) struct Board {
 struct Notes {
     candidates: Vec<Candidate>,
     /// Version that each was looked at, and when.
-    done: HashMap<String, (u64, Instant)>,
-    /// Asked for out of turn.
+    done: HashMap<String, ((u64, State), Instant)>,
+    /// Asked for out of turn, and not looked at yet.
     wanted: Option<String>,
+    /// Asked for last.
+    favourite: Option<String>,
     results: HashMap<String, Looked>,
     stopped: bool,
 }
@@ -55,12 +58,15 @@ impl Board {
         std::mem::take(&mut self.lock().results)
     }
 
-    /// Says what there is to look at, in order of interest.
-    pub(super) fn offer(&self, candidates: Vec<Candidate>) {
+    /// Says what there is to look at, in order of interest. Gives the ids of those whose looks are of no more interest.
+    pub(super) fn offer(&self, candidates: Vec<Candidate>) -> Vec<String> {
         let mut notes = self.lock();
+        let rest = candidates.iter().skip(MAX_LOOKS).map(|candidate| &candidate.id);
+        let stale = rest.filter(|id| notes.favourite.as_ref() != Some(*id)).cloned().collect();
         notes.done.retain(|id, _| candidates.iter().any(|candidate| candidate.id == *id));
         notes.candidates = candidates;
         self.changed.notify_all();
+        stale
     }
 
     /// Asks for a look at a capture before its turn.
@@ -68,6 +74,7 @@ impl Board {
         let mut notes = self.lock();
         notes.done.remove(id);
         notes.wanted = Some(id.to_owned());
+        notes.favourite = notes.wanted.clone();
         self.changed.notify_all();
     }
 
@@ -102,7 +109,7 @@ impl Board {
             let wanted = notes.wanted.take();
             let asked = notes.candidates.iter().find(|candidate| Some(&candidate.id) == wanted.as_ref());
             let changed = notes.candidates.iter().take(MAX_LOOKS).filter(|candidate| {
-                candidate.version > 0 && notes.done.get(&candidate.id).is_none_or(|done| done.0 != candidate.version)
+                candidate.version.0 > 0 && notes.done.get(&candidate.id).is_none_or(|done| done.0 != candidate.version)
             });
             let oldest = changed.min_by_key(|candidate| notes.done.get(&candidate.id).map(|done| done.1));
             if let Some(candidate) = asked.or(oldest) {

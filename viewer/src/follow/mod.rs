@@ -36,6 +36,8 @@ mod series;
 mod session;
 mod strip;
 mod tail;
+#[cfg(test)]
+mod tail_test;
 mod watching;
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
