@@ -21,5 +21,7 @@ pub use last_moments::{LastMoments, last_moments};
 pub use leaks::{Leak, leaks};
 pub use lints::{Lint, Pattern, lints};
 pub use rss::{Basis, Cause, Part, RssSplit, rss};
+pub(crate) use summary::live_bytes;
 pub use summary::{PeakMeasure, Summary, TotalsMeasure, Unattributed, summary};
+pub(crate) use timeline::rate;
 pub use timeline::{Point, TIMELINE_POINTS, TimelinePoint, Timelines, timeline, timelines};

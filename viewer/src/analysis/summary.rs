@@ -84,7 +84,7 @@ pub fn summary(profile: &Profile, heap: &Heap) -> Summary {
 
 /// Live bytes by one reading of the counters. Between the two readings of running threads each total grew from
 /// `program` to `program_upper`, so the live total of some moment between them lies in this interval.
-pub(super) fn live_bytes(counters: &Counters) -> Measure {
+pub(crate) fn live_bytes(counters: &Counters) -> Measure {
     let (low, high) = (&counters.program, &counters.program_upper);
     difference((low.bytes, high.bytes), (low.freed_bytes, high.freed_bytes))
 }

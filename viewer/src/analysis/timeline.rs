@@ -110,29 +110,32 @@ pub fn timelines(profile: &Profile) -> Timelines {
     }
 }
 
-/// How fast a total grew between each two readings of the counters. Each reading lies between two totals, so that the
-/// growth does too.
+/// How fast a total grew between each two readings of the counters.
 fn rates(profile: &Profile, total: fn(&Totals) -> u64) -> Vec<Point> {
-    let bounds = |counters: &Counters| (total(&counters.program), total(&counters.program_upper));
     let pairs = profile.counters.iter().zip(profile.counters.iter().skip(1));
     let rate = |(before, now): (&Counters, &Counters)| {
-        let at_ns = profile.ns(now.ticks);
-        let from_ns = profile.ns(before.ticks);
-        let ns = at_ns.checked_sub(from_ns).filter(|ns| *ns > 0)?;
-        let (before, now) = (bounds(before), bounds(now));
-        let low = per_second(now.0.saturating_sub(before.1), ns, 0);
-        let high = per_second(now.1.saturating_sub(before.0), ns, ns - 1).max(low);
-        let value = per_second(now.1.saturating_sub(before.1), ns, ns / 2).clamp(low, high);
-        Some(Point { from_ns, at_ns, measure: Measure { value, low, high: Some(high) } })
+        let (from_ns, at_ns) = (profile.ns(before.ticks), profile.ns(now.ticks));
+        Some(Point { from_ns, at_ns, measure: rate((before, from_ns), (now, at_ns), total)? })
     };
-    pairs.filter_map(rate).map(exact_when_near).collect()
+    pairs.filter_map(rate).collect()
+}
+
+/// How fast a total grew between two readings of the counters, a second. Each reading lies between two totals, so that
+/// the growth does too. `None` when no time went by.
+pub(crate) fn rate(before: (&Counters, u64), now: (&Counters, u64), total: fn(&Totals) -> u64) -> Option<Measure> {
+    let bounds = |counters: &Counters| (total(&counters.program), total(&counters.program_upper));
+    let ns = now.1.checked_sub(before.1).filter(|ns| *ns > 0)?;
+    let (before, now) = (bounds(before.0), bounds(now.0));
+    let low = per_second(now.0.saturating_sub(before.1), ns, 0);
+    let high = per_second(now.1.saturating_sub(before.0), ns, ns - 1).max(low);
+    let value = per_second(now.1.saturating_sub(before.1), ns, ns / 2).clamp(low, high);
+    Some(exact_when_near(Measure { value, low, high: Some(high) }))
 }
 
 /// A rate whose bounds differ by the rounding alone is exact.
-fn exact_when_near(point: Point) -> Point {
-    let Measure { value, low, high } = point.measure;
-    let is_near = high.is_some_and(|high| high - low <= 1);
-    if is_near { Point { measure: Measure::exact(value), ..point } } else { point }
+fn exact_when_near(rate: Measure) -> Measure {
+    let is_near = rate.high.is_some_and(|high| high - rate.low <= 1);
+    if is_near { Measure::exact(rate.value) } else { rate }
 }
 
 /// `count` in `ns` nanoseconds, `round` of which are added before dividing.

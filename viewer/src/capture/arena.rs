@@ -48,6 +48,15 @@ impl ArenaFile {
         info.pid_namespace != namespace.to_string_lossy() || start_time(info.pid) == Some(info.start_time)
     }
 
+    /// Its process by number and start time, when it is one of this boot and of this namespace.
+    pub(crate) fn process_here(&self) -> Option<(u32, u64)> {
+        let info = self.info.as_ref().ok()?;
+        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        let namespace = fs::read_link("/proc/self/ns/pid").unwrap_or_default();
+        let is_here = info.boot_id == boot.trim() && info.pid_namespace == namespace.to_string_lossy();
+        is_here.then_some((info.pid, info.start_time))
+    }
+
     /// What it holds.
     ///
     /// # Errors
@@ -67,7 +76,7 @@ fn pid_in_name(path: &Path) -> Option<u32> {
 
 /// Field 22 of `/proc/PID/stat`; `None` when there is no such process, or it is dead and only waits to be asked for its
 /// status.
-fn start_time(pid: u32) -> Option<u64> {
+pub(crate) fn start_time(pid: u32) -> Option<u64> {
     let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
     let after = stat.iter().rposition(|byte| *byte == b')')?;
     let fields = std::str::from_utf8(stat.get(after + 1..)?).ok()?;
@@ -100,17 +109,23 @@ pub fn inside(directory: &Path) -> Vec<ArenaFile> {
 
 /// What the process that recorded these files left in its arena, if it is dead and left one.
 pub(super) fn find(files: &FoundFiles, base: &Path) -> Option<(ArenaFile, Remains)> {
-    let mut beside = base.as_os_str().to_owned();
-    beside.push(".arena");
-    let saved = ArenaFile::open(PathBuf::from(beside)).into_iter();
-    let of_session = |arena: &ArenaFile| arena.info.as_ref().is_ok_and(|info| info.session == files.session);
-    let told = files.files.iter().filter_map(|file| file.arena.clone()).filter(|path| is_arena(path)).take(1);
-    let told = told.filter_map(ArenaFile::open);
-    let found = saved.chain(told).chain(in_shared_memory()).find(of_session).filter(|arena| !arena.is_alive())?;
+    let told = files.files.iter().find_map(|file| file.arena.as_deref().filter(|path| is_arena(path)));
+    let found = of_session(files.session, base, told).filter(|arena| !arena.is_alive())?;
     let mut remains = found.remains().ok()?;
     // As long as nobody has saved it, the cgroup may still be there.
     remains.oom_kills_after = remains.oom_kills_after.or_else(|| oom_kills(&remains.info.oom_file));
     Some((found, remains))
+}
+
+/// The arena of a session: saved beside its capture, where the capture `told` that it is, or among all of this machine.
+pub(crate) fn of_session(session: u64, base: &Path, told: Option<&Path>) -> Option<ArenaFile> {
+    let mut beside = base.as_os_str().to_owned();
+    beside.push(".arena");
+    let near = [Some(Path::new(&beside)), told.filter(|path| is_arena(path))];
+    let near = near.into_iter().flatten().filter_map(|path| ArenaFile::open(path.to_owned()));
+    let mut near: Vec<ArenaFile> = near.collect();
+    near.extend(in_shared_memory());
+    near.into_iter().find(|arena| arena.info.as_ref().is_ok_and(|info| info.session == session))
 }
 
 /// Kills for want of memory that a file of a cgroup counts; `None` for any other file.

@@ -107,6 +107,32 @@ pub(super) fn find(path: &Path) -> Result<FoundFiles, LoadError> {
     Ok(FoundFiles { files, session, base, warnings })
 }
 
+/// The files that a capture consists of for now.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    /// Name of the first one, whether it is there or not.
+    pub(crate) base: PathBuf,
+    /// The session that they are of.
+    pub(crate) session: u64,
+    /// Their numbers and names, in order.
+    pub(crate) files: Vec<(u32, PathBuf)>,
+}
+
+/// Finds the files of the capture that `path` belongs to, and closes them again.
+pub(crate) fn parts(path: &Path) -> Result<Parts, LoadError> {
+    let FoundFiles { files, session, base, .. } = find(path)?;
+    Ok(Parts { base, session, files: files.into_iter().map(|file| (file.number, file.path)).collect() })
+}
+
+/// Where segment `number` of a capture is, when it is there.
+pub(crate) fn segment_path(base: &Path, number: u32) -> PathBuf {
+    let mut name = base.as_os_str().to_owned();
+    if number > 0 {
+        name.push(format!(".{number}"));
+    }
+    PathBuf::from(name)
+}
+
 /// `NAME.7` as (`NAME`, 7); any other name stays whole.
 fn split_name(path: &Path) -> (PathBuf, Option<u32>) {
     let number = path.extension().and_then(|extension| extension.to_str()).and_then(|text| text.parse().ok());

@@ -27,13 +27,16 @@ use crate::model::Profile;
 
 pub(crate) use arena::ARENA_SEGMENT;
 pub use arena::{ArenaFile, in_shared_memory, inside};
+pub(crate) use arena::{of_session, start_time};
 use collect::{Collector, Noted};
 pub(crate) use coming::{Coming, Position};
 pub use error::LoadError;
 use files::SegmentFile;
+pub(crate) use files::{parts, segment_path};
 use pipeline::Decode;
 #[cfg(test)]
 pub(crate) use pipeline::each;
+pub(crate) use scan::Sequence;
 pub use scan::{BlockFate, Found};
 use scan::{Source, Wanted};
 

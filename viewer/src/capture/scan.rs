@@ -222,8 +222,8 @@ fn give_block(
 }
 
 /// Which blocks have been seen, by their sequence numbers.
-#[derive(Default)]
-struct Sequence {
+#[derive(Debug, Default)]
+pub(crate) struct Sequence {
     next: Option<u64>,
     /// Missing so far: first number and the one after the last.
     gaps: Vec<(u64, u64)>,
@@ -232,14 +232,15 @@ struct Sequence {
 
 impl Sequence {
     /// A file begins. After dropped segments, and at the first one, the numbers may start anywhere.
-    fn segment(&mut self, number: u32) {
+    pub(crate) fn segment(&mut self, number: u32) {
         if self.segment.is_none_or(|last| last.checked_add(1) != Some(number)) {
             self.next = None;
         }
         self.segment = Some(number);
     }
 
-    fn take(&mut self, number: u64) -> (BlockFate, Option<BlockGap>) {
+    /// What becomes of a block, and the blocks that are missing before it.
+    pub(crate) fn take(&mut self, number: u64) -> (BlockFate, Option<BlockGap>) {
         let next = self.next.unwrap_or(number);
         if number >= next {
             self.next = Some(number.saturating_add(1));

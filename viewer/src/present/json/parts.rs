@@ -1,6 +1,6 @@
 //! The parts that every command's JSON has.
 
-use plimsoll_format::LossCause;
+use plimsoll_format::{Loss, LossCause};
 use serde::Serialize;
 
 use crate::analysis::Summary;
@@ -100,7 +100,7 @@ pub struct RangeJson {
 }
 
 /// What could not be recorded or read.
-#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct LostJson {
     /// Allocations (samples in sampled mode) that were not recorded.
     pub allocations: u64,
@@ -240,17 +240,20 @@ impl LostJson {
             dropped_segments: dropped.fold(0, u64::saturating_add),
             ..LostJson::default()
         };
-        for loss in &profile.losses {
-            if loss.cause == LossCause::StackTableFull {
-                lost.short_stacks = lost.short_stacks.saturating_add(loss.allocations);
-                continue;
-            }
-            lost.allocations = lost.allocations.saturating_add(loss.allocations);
-            lost.bytes = lost.bytes.saturating_add(loss.bytes);
-            lost.frees = lost.frees.saturating_add(loss.frees);
-            lost.freed_bytes = lost.freed_bytes.saturating_add(loss.freed_bytes);
-        }
+        profile.losses.iter().for_each(|loss| lost.add(loss));
         lost
+    }
+
+    /// Adds one loss.
+    pub(crate) fn add(&mut self, loss: &Loss) {
+        if loss.cause == LossCause::StackTableFull {
+            self.short_stacks = self.short_stacks.saturating_add(loss.allocations);
+            return;
+        }
+        self.allocations = self.allocations.saturating_add(loss.allocations);
+        self.bytes = self.bytes.saturating_add(loss.bytes);
+        self.frees = self.frees.saturating_add(loss.frees);
+        self.freed_bytes = self.freed_bytes.saturating_add(loss.freed_bytes);
     }
 
     /// Whether nothing was lost.
