@@ -9,6 +9,8 @@ use super::survival::{Exposure, OLD_AGES};
 const LEAK_DEATHS: f64 = 0.35;
 /// The same of the site's blocks of the whole capture.
 const WHOLE_DEATHS: f64 = 0.5;
+/// Of either at the greatest age: of the few blocks that were seen so old, hardly one may die.
+const AT_GREATEST_AGE: f64 = 0.4;
 /// Growth has to be so many standard deviations of the site's own noise.
 pub(super) const MIN_DEVIATIONS: f64 = 2.5;
 /// Groups that the window is cut into for the interval of the rate.
@@ -71,7 +73,8 @@ impl Growth {
         let stays = |age: &usize| {
             let seen = Exposure::of(series, from, BINS, *age);
             let whole = Exposure::of(series, 0, BINS, *age);
-            seen.captures > 0.0 && seen.hazard() <= LEAK_DEATHS && whole.hazard() <= WHOLE_DEATHS
+            let part = if OLD_AGES.last() == Some(age) { AT_GREATEST_AGE } else { 1.0 };
+            seen.captures > 0.0 && seen.hazard() <= part * LEAK_DEATHS && whole.hazard() <= part * WHOLE_DEATHS
         };
         let age = OLD_AGES.into_iter().find(stays)?;
         let to = BINS - age;

@@ -70,13 +70,18 @@ impl Context {
     }
 }
 
+/// A window's share of the error: half for the whole capture, where most leaks show, and the rest for the others.
+fn share_of(window: usize) -> f64 {
+    if window == 0 { 0.5 } else { 0.5 / (WINDOWS.len() - 1) as f64 }
+}
+
 /// The verdict on one site.
 pub fn judge(series: &Series, context: &Context) -> Verdict {
     let mut facts = Facts { log_threshold: context.log_threshold(series.seconds()), ..Facts::default() };
     let (mut obstacle, mut slows, mut began_fast) = (None, false, false);
     for from in WINDOWS {
         let Some(growth) = Growth::of(series, from) else { continue };
-        let evidence = log_evidence(series, from) - (WINDOWS.len() as f64).ln();
+        let evidence = log_evidence(series, from) + share_of(from).ln();
         if facts.growth.is_none() {
             (facts.growth, facts.log_evidence) = (Some(growth), evidence);
         }

@@ -115,3 +115,26 @@ fn leaks_told_by_their_level_are_found_and_their_rates_hold_the_truth() {
         assert!((0.93..=0.97).contains(&share), "interval {interval}: {all_held} of {all_found}");
     }
 }
+
+/// Of sessions that last a twelfth of the capture one of sixteen stays. Few enough of the others reach the ages that tell.
+#[test]
+fn sessions_that_stay_are_found_among_those_that_end() {
+    for (interval, least) in [(1.0, 494), (4096.0, 420)] {
+        let is_found = |seed: &u64| {
+            let chance = &mut Chance(seed * 41 + 3);
+            let mut lives =
+                arrivals(chance, 20.0, 0.0, SECONDS).into_iter().map(|born| kept(born, 2048.0)).collect::<Vec<_>>();
+            for life in &mut lives {
+                if chance.unit() >= 1.0 / 16.0 {
+                    life.dies = life.born + chance.exponential(8.0);
+                }
+            }
+            let seen =
+                if interval > 1.0 { sampled(&lives, SECONDS, interval, chance) } else { series(&lives, SECONDS) };
+            judge(&seen, &context(1, interval)).class == Class::Leak
+        };
+        let found = (0..500).filter(is_found).count();
+        println!("interval {interval}: {found} of 500");
+        assert!(found >= least, "interval {interval}: {found} of 500");
+    }
+}

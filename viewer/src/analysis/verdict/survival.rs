@@ -12,7 +12,7 @@ const HEALTHY_DEATHS: f64 = 3.0;
 /// counted in a whole capture.
 const MAX_WITNESSES: f64 = 128.0;
 /// Ages in bins from which on blocks count as old.
-pub(super) const OLD_AGES: [usize; 8] = [1, 2, 4, 8, 12, 16, 24, 32];
+pub(super) const OLD_AGES: [usize; 9] = [1, 2, 4, 8, 12, 16, 24, 32, 40];
 /// How many times rarer than in a healthy site old blocks of a leak may die.
 const RARER: [f64; 2] = [0.02, 0.2];
 
