@@ -2,7 +2,7 @@
 //!
 //! The pipeline: [`capture`] reads a file into a [`model::Profile`], [`replay`] follows its events into a
 //! [`replay::Heap`], [`symbolize`] names its stacks, [`analysis`] and [`view`] answer questions, [`present`] shows the
-//! answers. [`follow`] does so while a capture grows. [`cli`] is the command line around it.
+//! answers. [`follow`] does so while a capture grows, [`top`] shows that in a terminal. [`cli`] is the command line around it.
 #![forbid(unsafe_code)]
 
 pub mod analysis;
@@ -14,6 +14,7 @@ pub mod present;
 pub mod probe;
 pub mod replay;
 pub mod symbolize;
+pub mod top;
 pub mod view;
 
 #[cfg(test)]

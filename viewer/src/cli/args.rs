@@ -15,6 +15,7 @@ use crate::view::{Asked, At, GroupBy};
 
 use super::arenas::{CleanArgs, ListArgs};
 use super::sites::VerdictArgs;
+use super::top::TopArgs;
 
 /// Reads captures of the Plimsoll heap profiler: what holds memory, what is never freed, what churns.
 ///
@@ -39,6 +40,7 @@ pub(super) enum Command {
     Rss(RssArgs),
     Check(CheckArgs),
     Run(RunArgs),
+    Top(TopArgs),
     Dump(DumpArgs),
     Pack(PackArgs),
     List(ListArgs),

@@ -16,6 +16,7 @@ mod rss;
 mod run;
 mod sites;
 mod size;
+mod top;
 
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
@@ -61,6 +62,7 @@ fn dispatch(command: Command) -> Result<u8, CliError> {
         Command::Dump(args) => dump::dump(&args),
         Command::Check(args) => check::check(&args),
         Command::Run(args) => run::run(&args),
+        Command::Top(args) => top::top(&args),
         Command::Pack(args) => pack::pack(&args),
         Command::List(args) => arenas::list(&args),
         Command::Clean(args) => arenas::clean(&args),

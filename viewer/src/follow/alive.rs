@@ -55,3 +55,27 @@ fn by_name(header: &Header) -> Option<(u32, u64)> {
     let is_it = name.strip_suffix(" (deleted)").unwrap_or(&name) == header.program;
     Some((header.pid, start_time(header.pid).filter(|_| is_it)?))
 }
+
+#[cfg(test)]
+mod tests {
+    use plimsoll_format::Mode;
+
+    use crate::testing::header;
+
+    use super::*;
+
+    #[test]
+    fn another_process_of_the_same_number_is_not_it() {
+        let program = std::env::current_exe().unwrap();
+        let program = program.file_name().unwrap().to_string_lossy().into_owned();
+        let mine = Header { pid: std::process::id(), program, ..header(Mode::Exact, 1) };
+        let look = |watch: &mut Watch, header: &Header| watch.look(header, Path::new("/nowhere/a.plim"), None);
+        let mut watch = Watch::default();
+        assert_eq!(look(&mut watch, &mine), Life::Alive);
+        let (pid, start) = watch.known.unwrap();
+        let mut earlier = Watch { known: Some((pid, start - 1)), has_looked: true };
+        assert_eq!(look(&mut earlier, &mine), Life::Dead);
+        let other = Header { program: "another".into(), ..mine };
+        assert_eq!(look(&mut Watch::default(), &other), Life::Unknown, "its number runs another program");
+    }
+}

@@ -162,3 +162,67 @@ impl Series {
         last
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn sample(at_ns: u64, rss_bytes: u64) -> Sample {
+        Sample { at_ns, values: Values { rss_bytes: Some(rss_bytes), ..Values::default() } }
+    }
+
+    #[test]
+    fn short_runs_are_kept_as_they_were() {
+        let mut series = Series::default();
+        (0..POINTS as u64).for_each(|at| series.push(sample(at * SECOND, at)));
+        assert_eq!((series.recent().len(), series.whole().len()), (POINTS, POINTS));
+        let is_one = |span: &Span| span.from_ns == span.to_ns && span.least == span.most && span.most == span.last;
+        assert!(series.whole().iter().all(is_one));
+        assert_eq!(series.last(3, |values| values.rss_bytes), [997, 998, 999]);
+    }
+
+    #[test]
+    fn a_long_run_is_bounded_and_keeps_every_spike_and_both_ends() {
+        let mut series = Series::default();
+        let value = |at: u64| match at {
+            123_456 => 1_000_000,
+            345_678 => 1,
+            _ => 5_000 + at % 10,
+        };
+        // A week of one a second.
+        (0..604_800).for_each(|at| series.push(sample(at * SECOND, value(at))));
+        assert_eq!(series.recent().len(), POINTS);
+        let whole = series.whole();
+        assert!(whole.len() <= POINTS && whole.len() > POINTS / 2, "{}", whole.len());
+        assert_eq!(series.most(|values| values.rss_bytes), 1_000_000);
+        let least = whole.iter().filter_map(|span| span.least.rss_bytes).min();
+        assert_eq!(least, Some(1));
+        assert_eq!((whole[0].from_ns, whole[whole.len() - 1].to_ns), (0, 604_799 * SECOND));
+        assert_eq!(whole[whole.len() - 1].last.rss_bytes, Some(value(604_799)));
+        assert!(whole.windows(2).all(|pair| pair[0].to_ns < pair[1].from_ns), "in order, each once");
+    }
+
+    #[test]
+    fn a_number_that_is_missing_now_and_then_is_kept_where_it_is_known() {
+        let mut series = Series::default();
+        let with_live = Values { live_bytes: Some(7), ..Values::default() };
+        series.push(Sample { at_ns: 1, values: with_live });
+        series.push(sample(2, 9));
+        // Both fall into the first tenth of a second.
+        let [span] = series.whole() else { panic!("one span: {:?}", series.whole()) };
+        assert_eq!((span.last.live_bytes, span.most.rss_bytes, span.least.rss_bytes), (Some(7), Some(9), Some(9)));
+    }
+
+    #[test]
+    fn time_does_not_go_back_and_may_leap() {
+        let mut series = Series::default();
+        for at in [5, 3, u64::MAX, 6] {
+            series.push(sample(at, 1));
+        }
+        assert_eq!(series.recent().map(|sample| sample.at_ns).collect::<Vec<_>>(), [5, u64::MAX]);
+        (0..5_000).for_each(|_| series.push(sample(u64::MAX, 1)));
+        assert!(series.whole().len() <= POINTS);
+    }
+}

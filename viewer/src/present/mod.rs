@@ -39,6 +39,8 @@ pub use rss::{Verdict, rss_text, verdict};
 pub(crate) use safe::is_safe;
 pub use safe::safe;
 pub use screen::{Screen, View};
+pub(crate) use sites::place as site_place;
+pub(crate) use verdict::rate_text;
 
 use crate::symbolize::Frame;
 

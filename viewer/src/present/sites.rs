@@ -106,7 +106,7 @@ fn ages(group: &Group) -> String {
 }
 
 /// `cache/src/lib.rs:17`.
-pub(super) fn place(frame: &Frame) -> Option<String> {
+pub(crate) fn place(frame: &Frame) -> Option<String> {
     let file = frame.file.as_deref()?;
     let line = frame.line.map(|line| format!(":{line}")).unwrap_or_default();
     Some(format!("{}{line}", safe(short_path(file))))
