@@ -81,6 +81,7 @@ mod byte_counter;
 mod chunk;
 mod clock;
 mod config;
+mod control;
 mod dead_arenas;
 mod error;
 mod filter;
