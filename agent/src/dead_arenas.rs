@@ -3,14 +3,14 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use plimsoll_format::{ARENA_HEADER_BYTES, ARENA_WORDS_AT, ArenaInfo, MAX_ARENA_BYTES, arena_word};
+use plimsoll_format::{ARENA_HEADER_BYTES, ArenaInfo, MAX_ARENA_BYTES, arena_beside, start_time_in, state_oom_kills};
 
 use crate::config::KeepIn;
-use crate::memory::oom_kills_in;
+use crate::memory::oom_kills_of;
 use crate::session::say;
 use crate::shared_arena::candidates;
 use crate::sys;
@@ -37,24 +37,13 @@ impl Identity {
 
     /// Whether the process that made an arena is dead for certain.
     fn sees_dead(&self, info: &ArenaInfo) -> bool {
-        if info.boot_id != self.boot_id {
-            return true;
-        }
-        // Ids of another namespace mean nothing here.
-        info.pid_namespace == self.pid_namespace && start_time(info.pid) != Some(info.start_time)
+        info.is_dead(&self.boot_id, &self.pid_namespace, start_time)
     }
 }
 
-/// Field 22 of `/proc/PID/stat`; `None` when there is no such process, or it is dead and only waits to be asked for its
-/// status.
+/// When a process started; `None` when there is none.
 fn start_time(pid: u32) -> Option<u64> {
-    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
-    // The name, in parentheses, may hold anything.
-    let after = stat.iter().rposition(|byte| *byte == b')')?;
-    let fields = std::str::from_utf8(stat.get(after + 1..)?).ok()?;
-    let mut fields = fields.split_ascii_whitespace();
-    let is_dead = matches!(fields.next()?, "Z" | "X");
-    fields.nth(18).filter(|_| !is_dead)?.parse().ok()
+    start_time_in(&std::fs::read(format!("/proc/{pid}/stat")).ok()?)
 }
 
 /// Saves the arenas that dead processes of `program` left, and says so. What cannot be saved stays where it is.
@@ -109,14 +98,8 @@ fn save_one(mut file: &File, info: &ArenaInfo) -> io::Result<Option<String>> {
     }
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;
-    let now = oom_kills_in(&info.oom_file);
-    let word = |at: usize| ARENA_WORDS_AT + at * 8..ARENA_WORDS_AT + at * 8 + 8;
-    let before = bytes.get(word(arena_word::OOM_KILLS_BEFORE)).and_then(|word| word.first_chunk()).copied();
-    let before = before.and_then(|word| u64::from_le_bytes(word).checked_sub(1));
-    if let Some((place, now)) = bytes.get_mut(word(arena_word::OOM_KILLS_AFTER)).zip(now) {
-        place.copy_from_slice(&now.saturating_add(1).to_le_bytes());
-    }
-    let saved = beside(&capture);
+    let for_memory = state_oom_kills(&mut bytes, oom_kills_of(&info.oom_file)) == Some(true);
+    let saved = arena_beside(&capture);
     let created = OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -128,15 +111,7 @@ fn save_one(mut file: &File, info: &ArenaInfo) -> io::Result<Option<String>> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(None),
         created => created?.write_all_at(&bytes, 0).inspect_err(|_| drop(std::fs::remove_file(&saved)))?,
     }
-    let for_memory = before.zip(now).is_some_and(|(before, now)| now > before);
     let killed = if for_memory { "was killed for memory" } else { "ended without a clean stop" };
     let pid = info.pid;
     Ok(Some(format!("the last run of this program (process {pid}) {killed}: plimsoll report {}", capture.display())))
-}
-
-/// Where the arena of a capture is saved: `run.plim.arena`.
-fn beside(capture: &Path) -> PathBuf {
-    let mut name = capture.as_os_str().as_bytes().to_vec();
-    name.extend(b".arena");
-    PathBuf::from(std::ffi::OsString::from_vec(name))
 }

@@ -26,6 +26,7 @@ mod block;
 mod codec;
 mod columns;
 pub mod control;
+mod dead_process;
 mod event;
 mod loss;
 mod memory;
@@ -44,6 +45,7 @@ pub use block::{
     RecordIter, SPAN_FROM_BYTES, UnknownRecord, VERSION, file_header, parse_file_header,
 };
 pub use codec::{Codec, MAX_EXPANSION, UnreadableBlock};
+pub use dead_process::{arena_beside, oom_file, oom_kills_in, start_time_in, state_oom_kills};
 pub use event::{Event, EventIter, EventKind, MAX_EVENT_BYTES, PackState, unpack};
 pub use loss::{Loss, LossCause};
 pub use memory::{

@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use plimsoll_format::Cgroup;
+use plimsoll_format::{Cgroup, oom_file, oom_kills_in};
 
 /// Where this process's cgroup keeps its numbers.
 #[derive(Debug, PartialEq, Eq)]
@@ -82,12 +82,8 @@ impl CgroupFiles {
 }
 
 /// Kills for want of memory that a file of a cgroup counts; `None` for any other file.
-pub(crate) fn oom_kills_in(path: &str) -> Option<u64> {
-    if !path.starts_with("/sys/fs/cgroup/") || path.contains("..") {
-        return None;
-    }
-    let text = fs::read_to_string(path).ok()?;
-    text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
+pub(crate) fn oom_kills_of(path: &str) -> Option<u64> {
+    oom_kills_in(&fs::read_to_string(oom_file(path)?).ok()?)
 }
 
 /// "max" and anything else that is no number give `None`.

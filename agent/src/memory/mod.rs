@@ -9,7 +9,7 @@ mod smaps;
 use plimsoll_format::{AgentCost, SystemMemory, Tick};
 
 use crate::clock;
-pub(crate) use cgroup::oom_kills_in;
+pub(crate) use cgroup::oom_kills_of;
 pub(crate) use footprint::Footprint;
 
 /// Keeps files open and state between ticks.

@@ -13,7 +13,7 @@ use crate::chunk::CHUNK_BYTES;
 use crate::config::{Config, LEAST_MAX_BYTES, MAX_INTERVAL, Recording};
 use crate::dead_arenas::{self, Identity};
 use crate::error::Kind;
-use crate::memory::{self, Footprint, oom_kills_in};
+use crate::memory::{self, Footprint, oom_kills_of};
 use crate::recorder::{self, Recorder, TableSizes};
 use crate::shared_arena::Place;
 use crate::writer::{Output, Shared, Writer, lock};
@@ -118,7 +118,7 @@ fn tables(config: &Config, session: u64, capture: &Path) -> (TableSizes, Place, 
     let own = Identity::own();
     dead_arenas::save(&config.keep_in, &program, &own);
     let (limit_bytes, oom_file) = memory::limit();
-    let oom_kills = oom_kills_in(&oom_file);
+    let oom_kills = oom_kills_of(&oom_file);
     let mode = config.recording.mode();
     let sizes = TableSizes::of(mode, limit_bytes);
     let info = ArenaInfo {

@@ -7,7 +7,10 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use plimsoll_format::{ARENA_HEADER_BYTES, ArenaInfo, MAX_ARENA_BYTES, NoArena, Remains};
+use plimsoll_format::{
+    ARENA_HEADER_BYTES, ArenaInfo, MAX_ARENA_BYTES, NoArena, Remains, arena_beside, oom_file, oom_kills_in,
+    start_time_in, state_oom_kills,
+};
 
 use super::files::{FoundFiles, SegmentFile};
 
@@ -40,20 +43,15 @@ impl ArenaFile {
     /// Whether the process that made it still runs. One that cannot be told, of another namespace, counts as running.
     pub fn is_alive(&self) -> bool {
         let Ok(info) = &self.info else { return pid_in_name(&self.path).is_some_and(|pid| start_time(pid).is_some()) };
-        let read = |path: &str| fs::read_to_string(path).unwrap_or_default().trim().to_owned();
-        if info.boot_id != read("/proc/sys/kernel/random/boot_id") {
-            return false;
-        }
-        let namespace = fs::read_link("/proc/self/ns/pid").unwrap_or_default();
-        info.pid_namespace != namespace.to_string_lossy() || start_time(info.pid) == Some(info.start_time)
+        let (boot, namespace) = here();
+        !info.is_dead(&boot, &namespace, start_time)
     }
 
     /// Its process by number and start time, when it is one of this boot and of this namespace.
     pub(crate) fn process_here(&self) -> Option<(u32, u64)> {
         let info = self.info.as_ref().ok()?;
-        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-        let namespace = fs::read_link("/proc/self/ns/pid").unwrap_or_default();
-        let is_here = info.boot_id == boot.trim() && info.pid_namespace == namespace.to_string_lossy();
+        let (boot, namespace) = here();
+        let is_here = info.boot_id == boot && info.pid_namespace == namespace;
         is_here.then_some((info.pid, info.start_time))
     }
 
@@ -62,10 +60,26 @@ impl ArenaFile {
     /// # Errors
     /// It cannot be read any more, or is no arena.
     pub fn remains(&self) -> Result<Remains, String> {
+        Remains::of(&self.bytes_now().map_err(|error| error.to_string())?).map_err(|error| error.to_string())
+    }
+
+    /// All of it, to be kept: whether its process was killed for memory is stated in it, as the cgroup that says so will be
+    /// gone.
+    ///
+    /// # Errors
+    /// It cannot be read any more.
+    pub fn to_keep(&self) -> std::io::Result<Vec<u8>> {
+        let mut bytes = self.bytes_now()?;
+        if let Ok(info) = &self.info {
+            state_oom_kills(&mut bytes, oom_kills(&info.oom_file));
+        }
+        Ok(bytes)
+    }
+
+    fn bytes_now(&self) -> std::io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        let file = File::open(&self.path).map_err(|error| error.to_string())?;
-        file.take(MAX_ARENA_BYTES).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-        Remains::of(&bytes).map_err(|error| error.to_string())
+        File::open(&self.path)?.take(MAX_ARENA_BYTES).read_to_end(&mut bytes)?;
+        Ok(bytes)
     }
 }
 
@@ -74,15 +88,16 @@ fn pid_in_name(path: &Path) -> Option<u32> {
     path.file_stem()?.to_str()?.split_once('-')?.1.parse().ok()
 }
 
-/// Field 22 of `/proc/PID/stat`; `None` when there is no such process, or it is dead and only waits to be asked for its
-/// status.
+/// When a process started; `None` when there is none.
 pub(crate) fn start_time(pid: u32) -> Option<u64> {
-    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
-    let after = stat.iter().rposition(|byte| *byte == b')')?;
-    let fields = std::str::from_utf8(stat.get(after + 1..)?).ok()?;
-    let mut fields = fields.split_ascii_whitespace();
-    let is_dead = matches!(fields.next()?, "Z" | "X");
-    fields.nth(18).filter(|_| !is_dead)?.parse().ok()
+    start_time_in(&fs::read(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// Id of the machine's boot, and name of the namespace that process ids are of.
+fn here() -> (String, String) {
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let namespace = fs::read_link("/proc/self/ns/pid").unwrap_or_default();
+    (boot.trim().to_owned(), namespace.to_string_lossy().into_owned())
 }
 
 /// Arenas in the directories where agents make them, of all users that this one may see.
@@ -119,9 +134,8 @@ pub(super) fn find(files: &FoundFiles, base: &Path) -> Option<(ArenaFile, Remain
 
 /// The arena of a session: saved beside its capture, where the capture `told` that it is, or among all of this machine.
 pub(crate) fn of_session(session: u64, base: &Path, told: Option<&Path>) -> Option<ArenaFile> {
-    let mut beside = base.as_os_str().to_owned();
-    beside.push(".arena");
-    let near = [Some(Path::new(&beside)), told.filter(|path| is_arena(path))];
+    let beside = arena_beside(base);
+    let near = [Some(beside.as_path()), told.filter(|path| is_arena(path))];
     let near = near.into_iter().flatten().filter_map(|path| ArenaFile::open(path.to_owned()));
     let mut near: Vec<ArenaFile> = near.collect();
     near.extend(in_shared_memory());
@@ -130,12 +144,9 @@ pub(crate) fn of_session(session: u64, base: &Path, told: Option<&Path>) -> Opti
 
 /// Kills for want of memory that a file of a cgroup counts; `None` for any other file.
 fn oom_kills(path: &str) -> Option<u64> {
-    if !path.starts_with("/sys/fs/cgroup/") || path.contains("..") {
-        return None;
-    }
     let mut text = String::new();
-    File::open(path).ok()?.take(4096).read_to_string(&mut text).ok()?;
-    text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
+    File::open(oom_file(path)?).ok()?.take(4096).read_to_string(&mut text).ok()?;
+    oom_kills_in(&text)
 }
 
 /// Adds the remains to the files of a capture, and says of these which of their events the arena has, too.

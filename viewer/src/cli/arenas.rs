@@ -2,13 +2,13 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use plimsoll_format::ArenaInfo;
+use plimsoll_format::{ArenaInfo, arena_beside};
 use serde::Serialize;
 
 use crate::capture::{ArenaFile, in_shared_memory, inside};
@@ -152,16 +152,14 @@ fn save(arena: &ArenaFile, capture: &Path, dry_run: bool) -> Result<Option<PathB
     if !fs::symlink_metadata(capture).is_ok_and(|metadata| metadata.is_file()) {
         return Ok(None);
     }
-    let mut saved = capture.as_os_str().to_owned();
-    saved.push(".arena");
-    let saved = PathBuf::from(saved);
+    let saved = arena_beside(capture);
     if dry_run || saved.exists() {
         return Ok(Some(saved));
     }
     let failed = |source: io::Error| CliError::Write { path: saved.clone(), source };
-    let mut input = File::open(&arena.path).map_err(failed)?;
+    let bytes = arena.to_keep().map_err(failed)?;
     let mut output = File::options().write(true).create_new(true).mode(0o600).open(&saved).map_err(failed)?;
-    if let Err(error) = io::copy(&mut input, &mut output).and_then(|_| output.sync_all()) {
+    if let Err(error) = output.write_all(&bytes).and_then(|()| output.sync_all()) {
         // Half a copy would hide that it is one.
         let _ = fs::remove_file(&saved);
         return Err(failed(error));

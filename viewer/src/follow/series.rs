@@ -87,7 +87,7 @@ impl Span {
     }
 }
 
-/// Two series of one process; see the [module](self).
+/// Two series of one process: the last ticks as they were, and the whole run in coarser points.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Series {
     recent: VecDeque<Sample>,

@@ -65,8 +65,12 @@ fn a_report_leads_with_the_last_moments_and_clean_keeps_them() {
     assert!(code == 0 && text.contains("run.plim.arena"), "{text}");
     assert_eq!(fs::read_dir(runtime.path().join("plimsoll")).expect("its directory").count(), 0);
     check();
+    let saved = format!("{capture}.arena");
+    let kept = plimsoll_format::Remains::of(&fs::read(&saved).expect("saved")).expect("an arena");
+    // Whether it was killed for memory is still known when its cgroup is gone.
+    assert_eq!(kept.oom_kills_after.is_some(), kept.oom_kills_before.is_some());
     // Without it, what the capture has is told as what it is.
-    fs::remove_file(format!("{capture}.arena")).expect("saved");
+    fs::remove_file(saved).expect("saved");
     let (_, report) = plimsoll(runtime.path(), &["report", capture]);
     assert!(report.contains("the capture has no end"), "{report}");
 }
