@@ -61,9 +61,9 @@ impl fmt::Display for Error {
             Kind::AlreadyRecording => {
                 f.write_str("a session is already recording in this process; finish or drop it before starting another")
             }
-            Kind::AlreadyListening => {
-                f.write_str("this process listens for control already; finish or drop that session before starting another")
-            }
+            Kind::AlreadyListening => f.write_str(
+                "this process listens for control already; finish or drop that session before starting another",
+            ),
             Kind::NoControl(why) => write!(
                 f,
                 "cannot make a control socket: {why}; give XDG_RUNTIME_DIR a directory of this user's alone, or leave \

@@ -6,7 +6,7 @@ use plimsoll_format::control::{Answer, Recording, Request, Status};
 use plimsoll_format::{Hook, Phase};
 
 use crate::config::Config;
-use crate::session::{self, Running};
+use crate::session::{self, Busy, Running};
 use crate::{memory, slot};
 
 /// Carries requests out.
@@ -23,23 +23,33 @@ impl Commands {
 
     /// Does what is asked, and says what came of it.
     pub(super) fn answer(&mut self, request: Request) -> Answer {
-        match request {
-            Request::Status => Answer::Status(status()),
-            _ => Answer::Refused("not yet".to_owned()),
-        }
+        let done = match request {
+            Request::Status => status(),
+            _ => Err("this agent cannot do that".to_owned()),
+        };
+        done.unwrap_or_else(Answer::Refused)
     }
 }
 
-fn status() -> Status {
-    Status {
+/// Why nothing was done, in one line.
+type Refused = String;
+
+impl From<Busy> for Refused {
+    fn from(_: Busy) -> Refused {
+        "a session is being started or ended at this moment; ask again".to_owned()
+    }
+}
+
+fn status() -> Result<Answer, Refused> {
+    Ok(Answer::Status(Status {
         pid: std::process::id(),
         program: session::program_name(),
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
-        recording: session::with_current(recording),
+        recording: session::with_current(|running| running.map(recording))?,
         sessions: session::count(),
         live_bytes: slot::sums().program.live_bytes().max(0) as u64,
         rss_bytes: memory::rss_bytes(),
-    }
+    }))
 }
 
 fn recording(running: &Running) -> Recording {

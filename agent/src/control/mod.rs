@@ -82,7 +82,7 @@ pub(crate) fn listen(config: &Config, hook: Hook) -> Result<(), Kind> {
         Err(std::sync::TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
         Err(std::sync::TryLockError::WouldBlock) => return Err(Kind::AlreadyListening),
     };
-    if OWNER.load(Ordering::Relaxed) == std::process::id() {
+    if is_listening() {
         return Err(Kind::AlreadyListening);
     }
     std::mem::forget(listening.take());
@@ -113,7 +113,9 @@ pub(crate) fn listen(config: &Config, hook: Hook) -> Result<(), Kind> {
 /// The descriptor was lost: another socket in its place.
 fn listen_again(stop: &Stop) -> Option<Listener> {
     let listener = place::listen().ok()?;
-    lock(&stop.path).clone_from(&listener.path);
+    // Made before the lock is taken: with it in hand this thread must not run out of memory.
+    let mut path = listener.path.clone();
+    std::mem::swap(&mut *lock(&stop.path), &mut path);
     publish(&listener);
     Some(listener)
 }
@@ -127,9 +129,14 @@ fn publish(listener: &Listener) {
     DESCRIPTOR.store(file.as_raw_fd(), Ordering::Release);
 }
 
+/// Whether this process listens, rather than its parent or nobody.
+pub(crate) fn is_listening() -> bool {
+    OWNER.load(Ordering::Relaxed) == std::process::id()
+}
+
 /// Ends listening, if this process does.
 pub(crate) fn close() {
-    if OWNER.load(Ordering::Relaxed) != std::process::id() {
+    if !is_listening() {
         return;
     }
     let Some(Listening { thread, stop }) = lock(&LISTENING).take() else { return };

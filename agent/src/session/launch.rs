@@ -20,7 +20,7 @@ use crate::writer::{Output, Shared, Writer, lock};
 use crate::{clock, modules, slot, sys, unwind, watcher};
 
 /// Starts a session in this process, if there is none; its number.
-pub(super) fn start_running(config: &Config, hook: Hook) -> Result<u32, Kind> {
+pub(super) fn start_running(config: &Config, hook: Hook, was_asked_for: bool) -> Result<u32, Kind> {
     check(config)?;
     let mut running = match RUNNING.try_lock() {
         Ok(running) => running,
@@ -36,7 +36,7 @@ pub(super) fn start_running(config: &Config, hook: Hook) -> Result<u32, Kind> {
         Some(other) => std::mem::forget(other),
         None => {}
     }
-    let started = launch(config, hook)?;
+    let started = Running { was_asked_for, ..launch(config, hook)? };
     let number = started.number;
     *running = Some(started);
     Ok(number)
@@ -109,7 +109,8 @@ fn launch(config: &Config, hook: Hook) -> Result<Running, Kind> {
     };
     OWNER.store(std::process::id(), Ordering::Relaxed);
     recorder::install(recorder);
-    Ok(Running { number, pid: std::process::id(), recorder, shared, writer, watcher, watcher_stop, path })
+    let (was_asked_for, pid) = (false, std::process::id());
+    Ok(Running { number, was_asked_for, pid, recorder, shared, writer, watcher, watcher_stop, path })
 }
 
 /// Sizes and place of the tables that are to outlive the process. Saves what earlier ones left first: it takes memory.
