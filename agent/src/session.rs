@@ -34,6 +34,7 @@ use crate::recorder::{self, Recorder};
 use crate::writer::{Shared, lock};
 use crate::{control, filter, reserve, slot, sys, watcher};
 
+use current::Change;
 pub(crate) use current::{Busy, count, start_asked, stop_asked, with_current};
 
 /// Characters kept of a marker's name.
@@ -393,14 +394,10 @@ fn finish_running(
     if OWNER.load(Ordering::Relaxed) != std::process::id() {
         return Ok(Summary::default());
     }
-    let mut running = lock(&RUNNING);
-    match running.take() {
-        Some(meant) if is_meant(&meant) => stop(meant, reason, longest),
-        other => {
-            *running = other;
-            Ok(Summary::default())
-        }
-    }
+    // One that is being ended by control is waited for: after this the process may exit.
+    let _change = Change::begin_within(longest);
+    let running = lock(&RUNNING).take_if(|running| is_meant(running));
+    running.map_or_else(|| Ok(Summary::default()), |running| stop(running, reason, longest))
 }
 
 fn stop(running: Running, reason: EndReason, longest: Duration) -> Result<Summary, Kind> {
@@ -453,6 +450,7 @@ fn at_process_events() {
     }
     extern "C" fn in_child() {
         control::abandon();
+        Change::forget_other_threads();
         recorder::abandon();
         slot::forget_other_threads();
         reserve::forget_other_threads();

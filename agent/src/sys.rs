@@ -301,6 +301,12 @@ pub(crate) fn peer_user(socket: &File) -> Option<u32> {
     (failed == 0).then_some(peer.uid)
 }
 
+/// Ends the connection, whoever else has a copy of the descriptor. What was sent still arrives.
+pub(crate) fn shut_down(socket: &File) {
+    // SAFETY: shutdown takes a descriptor and touches no memory.
+    unsafe { libc::shutdown(socket.as_raw_fd(), libc::SHUT_RDWR) };
+}
+
 /// Ends whatever waits on a socket, in this thread or another, if `number` is still the socket of that device and number.
 pub(crate) fn shut_down_if_still(number: c_int, identity: (u64, u64)) {
     if is_still(number, identity) {

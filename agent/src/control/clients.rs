@@ -36,6 +36,15 @@ struct Client {
     until_ns: u64,
 }
 
+impl Drop for Client {
+    fn drop(&mut self) {
+        // For a forked child that has a copy of the descriptor too: the other end is to learn that this is over.
+        if let Ok(socket) = self.socket.get() {
+            sys::shut_down(socket);
+        }
+    }
+}
+
 /// What became of a client.
 enum Next {
     Waits,

@@ -19,6 +19,7 @@ use std::time::Duration;
 use plimsoll_format::Hook;
 
 use crate::agent_side::AgentThread;
+use crate::allocator_stats::{self, glibc};
 use crate::config::Config;
 use crate::error::Kind;
 use crate::writer::lock;
@@ -86,12 +87,14 @@ pub(crate) fn listen(config: &Config, hook: Hook) -> Result<(), Kind> {
         return Err(Kind::AlreadyListening);
     }
     std::mem::forget(listening.take());
+    glibc::find();
+    let allocator = allocator_stats::ask();
     let listener = place::listen().map_err(Kind::NoControl)?;
     let stop = Arc::new(Stop { path: Mutex::new(listener.path.clone()), ..Stop::default() });
     publish(&listener);
     let path = listener.path.clone();
     let work = {
-        let (stop, mut commands) = (stop.clone(), Commands::new(config.clone(), hook));
+        let (stop, mut commands) = (stop.clone(), Commands::new(config.clone(), hook, allocator));
         move || {
             let _done = Done(stop.clone());
             clients::run(listener, &stop, |request| commands.answer(request));

@@ -1,10 +1,10 @@
 //! The session that runs, whoever started it: what the control thread does with it.
 //!
-//! The control thread never waits for ever: whoever holds the lock may be in the middle of ending a session, or a thread
-//! of the parent's that a forked child does not have.
+//! The lock is held for moments only: threads of the program wait for it. Whoever starts or ends a session has its
+//! [`Change`] meanwhile.
 
 use std::sync::TryLockError;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use plimsoll_format::{EndReason, Hook, Phase, Record};
@@ -12,14 +12,50 @@ use plimsoll_format::{EndReason, Hook, Phase, Record};
 use super::{FINISH_WAIT, OWNER, RUNNING, Running, SESSIONS, Summary, launch, stop};
 use crate::config::Config;
 use crate::error::Kind;
+use crate::writer::lock;
 use crate::{clock, sys};
 
-/// Longest wait for a session that is being started or ended.
-const BUSY_WAIT: Duration = Duration::from_secs(3);
+/// Longest wait for the lock. A forked child may have inherited it locked.
+const BUSY_WAIT: Duration = Duration::from_secs(1);
 
 /// Another thread starts or ends a session at this moment.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Busy;
+
+/// Held by the one thread that starts or ends a session.
+pub(super) struct Change(());
+
+static CHANGING: AtomicBool = AtomicBool::new(false);
+
+impl Change {
+    /// `None` when another thread is at it.
+    pub(super) fn begin() -> Option<Change> {
+        CHANGING.compare_exchange(false, true, Ordering::AcqRel, Ordering::Relaxed).is_ok().then_some(Change(()))
+    }
+
+    /// As [`Change::begin`], after waiting for the other thread, `longest` at most.
+    pub(super) fn begin_within(longest: Duration) -> Option<Change> {
+        let start = clock::monotonic_ns();
+        loop {
+            let change = Change::begin();
+            if change.is_some() || clock::monotonic_ns().saturating_sub(start) > longest.as_nanos() as u64 {
+                return change;
+            }
+            sys::sleep(Duration::from_micros(200));
+        }
+    }
+
+    /// In a forked child: whoever was at it is not here.
+    pub(super) fn forget_other_threads() {
+        CHANGING.store(false, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Change {
+    fn drop(&mut self) {
+        CHANGING.store(false, Ordering::Release);
+    }
+}
 
 impl Running {
     /// Pauses, or goes on.
@@ -41,7 +77,22 @@ pub(crate) fn count() -> u32 {
 
 /// Gives `work` the session that runs, `None` when none does.
 pub(crate) fn with_current<R>(work: impl FnOnce(Option<&Running>) -> R) -> Result<R, Busy> {
-    with_lock(|running| work(running.as_ref().filter(|running| running.pid == std::process::id())))
+    let start = clock::monotonic_ns();
+    loop {
+        let own = |running: &Option<Running>| running.as_ref().is_some_and(|running| running.pid == std::process::id());
+        match RUNNING.try_lock() {
+            Ok(running) => return Ok(work(running.as_ref().filter(|_| own(&running)))),
+            Err(TryLockError::Poisoned(poisoned)) => {
+                let running = poisoned.into_inner();
+                return Ok(work(running.as_ref().filter(|_| own(&running))));
+            }
+            Err(TryLockError::WouldBlock) => {}
+        }
+        if clock::monotonic_ns().saturating_sub(start) > BUSY_WAIT.as_nanos() as u64 {
+            return Err(Busy);
+        }
+        sys::sleep(Duration::from_millis(1));
+    }
 }
 
 /// Starts a session because somebody asks for it; its number.
@@ -54,20 +105,7 @@ pub(crate) fn stop_asked() -> Result<Result<Option<Summary>, Kind>, Busy> {
     if OWNER.load(Ordering::Relaxed) != std::process::id() {
         return Ok(Ok(None));
     }
-    with_lock(|running| running.take().map(|ours| stop(ours, EndReason::Finished, FINISH_WAIT)).transpose())
-}
-
-fn with_lock<R>(work: impl FnOnce(&mut Option<Running>) -> R) -> Result<R, Busy> {
-    let start = clock::monotonic_ns();
-    loop {
-        match RUNNING.try_lock() {
-            Ok(mut running) => return Ok(work(&mut running)),
-            Err(TryLockError::Poisoned(poisoned)) => return Ok(work(&mut poisoned.into_inner())),
-            Err(TryLockError::WouldBlock) => {}
-        }
-        if clock::monotonic_ns().saturating_sub(start) > BUSY_WAIT.as_nanos() as u64 {
-            return Err(Busy);
-        }
-        sys::sleep(Duration::from_millis(1));
-    }
+    let _change = Change::begin().ok_or(Busy)?;
+    let running = lock(&RUNNING).take();
+    Ok(running.map(|running| stop(running, EndReason::Finished, FINISH_WAIT)).transpose())
 }
