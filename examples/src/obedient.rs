@@ -20,7 +20,7 @@ pub fn obey(session: plimsoll::Session) {
             ["mark", name] => session.iter().for_each(|session| session.mark(name)),
             ["end"] => drop(session.take()),
             ["exit"] => std::process::exit(0),
-            _ => println!("what? "),
+            _ => println!("what?"),
         }
         println!("done {line}");
         let _ = std::io::stdout().flush();

@@ -174,13 +174,13 @@ pub(super) fn ctl(args: &CtlArgs) -> Result<(), CliError> {
         return print_json(&ControlJson { command: args.command.name(), programs });
     }
     if programs.is_empty() {
-        return print(&format!("{NOBODY}.\n"));
+        return print(&format!("Nothing to show: {NOBODY}\n"));
     }
     let lines: Vec<String> = programs.iter().map(|program| format!("{}: {}\n", program.name(), program.text)).collect();
     print(&format!("{}{}", lines.concat(), next(&args.command, &programs)))
 }
 
-const NOBODY: &str = "No program of this user listens for control; start one with PLIMSOLL_CONTROL=1";
+const NOBODY: &str = "no program of this user listens for control; start one with PLIMSOLL_CONTROL=1";
 
 fn refused(error: ControlError) -> CliError {
     CliError::Refused(error.to_string())
