@@ -17,7 +17,7 @@ pub(super) struct Service {
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
     folder: PathBuf,
-    _own_folder: Option<TempDir>,
+    own_folder: Option<TempDir>,
 }
 
 impl Service {
@@ -32,8 +32,9 @@ impl Service {
         // Recording from the start is asked for by any other variable than those of memory.
         let records = variables.iter().any(|(name, _)| ["PLIMSOLL_MODE", "PLIMSOLL_SEED"].contains(name));
         let idle = if records { &[][..] } else { &[("PLIMSOLL_MODE", "off")] };
-        let service = Service::spawn(program, folder.path(), &[idle, variables].concat());
-        Service { _own_folder: Some(folder), ..service }
+        let mut service = Service::spawn(program, folder.path(), &[idle, variables].concat());
+        service.own_folder = Some(folder);
+        service
     }
 
     /// Another, in the folders of `other`.
@@ -52,7 +53,7 @@ impl Service {
         let mut child = command.spawn().expect("it starts");
         let (input, output) = (child.stdin.take(), child.stdout.take().expect("piped"));
         let (output, folder) = (BufReader::new(output), folder.to_owned());
-        let mut service = Service { child, input, output, folder, _own_folder: None };
+        let mut service = Service { child, input, output, folder, own_folder: None };
         assert_eq!(service.hear(), "ready");
         service
     }
@@ -150,6 +151,8 @@ impl Drop for Service {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        // Only now, since it may be writing there.
+        drop(self.own_folder.take());
     }
 }
 
