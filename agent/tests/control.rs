@@ -28,12 +28,17 @@ fn socket() -> PathBuf {
 }
 
 fn ask(request: &Request) -> Answer {
-    let mut stream = UnixStream::connect(socket()).expect("it listens");
-    stream.set_read_timeout(Some(Duration::from_secs(15))).expect("a time-out");
-    stream.write_all(&request.to_frame()).expect("sent");
+    try_to_ask(request).expect("it answers")
+}
+
+fn try_to_ask(request: &Request) -> std::io::Result<Answer> {
+    let mut stream = UnixStream::connect(socket())?;
+    stream.set_read_timeout(Some(Duration::from_secs(15)))?;
+    stream.write_all(&request.to_frame())?;
     let mut got = Vec::new();
-    stream.read_to_end(&mut got).expect("answered");
-    Answer::from_frame(&got).expect("an answer").expect("a whole one")
+    stream.read_to_end(&mut got)?;
+    let answer = Answer::from_frame(&got).expect("an answer");
+    answer.ok_or_else(|| std::io::ErrorKind::UnexpectedEof.into())
 }
 
 fn status() -> Status {
@@ -131,7 +136,7 @@ fn environment() {
     let output = output.to_str().expect("UTF-8");
     let listens = listening();
     with(&[("PLIMSOLL_CONTROL", "1"), ("PLIMSOLL_OUTPUT", output)], &|session| assert!(session.is_recording()));
-    assert_eq!(status().sessions, 1);
+    assert_eq!(status().sessions, 1, "one that could not be started is none");
     drop(listens);
 }
 
@@ -194,7 +199,7 @@ fn descriptors() {
     // SAFETY: what a daemon does at its start; nothing of this process is in use there.
     (3..2000).for_each(|number| _ = unsafe { libc::close(number) });
     let start = Instant::now();
-    while UnixStream::connect(socket()).is_err() || !matches!(ask(&Request::Status), Answer::Status(_)) {
+    while !matches!(try_to_ask(&Request::Status), Ok(Answer::Status(_))) {
         assert!(start.elapsed() < Duration::from_secs(40), "nobody listens any more");
         std::thread::sleep(Duration::from_millis(100));
     }

@@ -74,7 +74,8 @@ fn launch(config: &Config, hook: Hook) -> Result<Running, Kind> {
     let clock = clock::choose();
     let loaded = modules::loaded();
     let (unwinder, unwinder_text) = unwind::choose(config.unwinder, &loaded);
-    let number = SESSIONS.fetch_add(1, Ordering::Relaxed) + 1;
+    // Nobody else starts one meanwhile.
+    let number = SESSIONS.load(Ordering::Relaxed) + 1;
     let seed = config.seed.unwrap_or_else(sys::random);
     let output = Output::create(output, config.bound())?;
     let path = output.base().to_owned();
@@ -115,6 +116,7 @@ fn launch(config: &Config, hook: Hook) -> Result<Running, Kind> {
         }
     };
     OWNER.store(std::process::id(), Ordering::Relaxed);
+    SESSIONS.store(number, Ordering::Relaxed);
     recorder::install(recorder);
     let (was_asked_for, pid) = (false, std::process::id());
     Ok(Running { number, was_asked_for, pid, recorder, shared, writer, watcher, watcher_stop, path })
