@@ -289,6 +289,40 @@ pub(crate) fn accept(listener: &File) -> io::Result<File> {
     }
 }
 
+/// Whether somebody listens on the Unix socket at `path`. Never waits, as a connection to one whose queue is full would.
+///
+/// # Errors
+/// Nobody does, for this reason.
+pub(crate) fn is_listened_to(path: &Path) -> io::Result<()> {
+    use std::os::unix::ffi::OsStrExt;
+    let mut address = libc::sockaddr_un { sun_family: libc::AF_UNIX as libc::sa_family_t, sun_path: [0; 108] };
+    let bytes = path.as_os_str().as_bytes();
+    // The last one stays zero.
+    if bytes.len() >= address.sun_path.len() {
+        return Err(io::ErrorKind::InvalidFilename.into());
+    }
+    for (to, from) in address.sun_path.iter_mut().zip(bytes) {
+        *to = *from as libc::c_char;
+    }
+    // SAFETY: the new descriptor is nobody's and closed with its file; the address is read for the length stated.
+    unsafe {
+        let flags = libc::SOCK_STREAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+        let socket = libc::socket(libc::AF_UNIX, flags, 0);
+        if socket == -1 {
+            return Err(io::Error::last_os_error());
+        }
+        let socket = File::from_raw_fd(socket);
+        let length = size_of::<libc::sockaddr_un>() as libc::socklen_t;
+        match libc::connect(socket.as_raw_fd(), (&raw const address).cast(), length) {
+            0 => Ok(()),
+            _ => match io::Error::last_os_error() {
+                full if full.kind() == io::ErrorKind::WouldBlock => Ok(()),
+                error => Err(error),
+            },
+        }
+    }
+}
+
 /// The user at the other end of a Unix socket, as of when it was connected.
 pub(crate) fn peer_user(socket: &File) -> Option<u32> {
     let mut peer = libc::ucred { pid: 0, uid: u32::MAX, gid: u32::MAX };

@@ -190,19 +190,26 @@ fn fork() {
 }
 
 #[test]
-fn a_listener_that_the_program_closed_by_accident_is_made_anew() {
+fn a_listener_that_was_closed_by_accident_or_swept_away_is_made_anew() {
     scenario("descriptors");
+}
+
+fn wait_for_an_answer() {
+    let start = Instant::now();
+    while !matches!(try_to_ask(&Request::Status), Ok(Answer::Status(_))) {
+        assert!(start.elapsed() < Duration::from_secs(40), "nobody listens any more");
+        std::thread::sleep(Duration::from_millis(100));
+    }
 }
 
 fn descriptors() {
     let session = listening();
     // SAFETY: what a daemon does at its start; nothing of this process is in use there.
     (3..2000).for_each(|number| _ = unsafe { libc::close(number) });
-    let start = Instant::now();
-    while !matches!(try_to_ask(&Request::Status), Ok(Answer::Status(_))) {
-        assert!(start.elapsed() < Duration::from_secs(40), "nobody listens any more");
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    wait_for_an_answer();
+    // What sweeps temporary directories.
+    std::fs::remove_file(socket()).expect("it is there");
+    wait_for_an_answer();
     drop(session);
     assert!(!socket().exists());
 }

@@ -144,14 +144,16 @@ pub fn find(pid: u32) -> Result<Socket, ControlError> {
         return Err(ControlError::OtherUser { pid, user: process.user });
     }
     let mut refused = None;
-    for (directory, name) in process.places() {
+    // A service that was started by root and is another user by now still listens where root's do.
+    let users = [process.user, own];
+    for (user, directory, name) in users.iter().flat_map(|user| process.places(*user)) {
         let path = directory.join(name);
         if !is_socket(&path) {
             continue;
         }
-        match is_private(&directory, process.user) {
+        match is_private(&directory, user) {
             true => return Ok(Socket { pid, path }),
-            false => refused = Some(ControlError::NotPrivate { directory, user: process.user }),
+            false => refused = Some(ControlError::NotPrivate { directory, user }),
         }
     }
     Err(refused.unwrap_or(ControlError::NotListening(pid)))
@@ -193,17 +195,18 @@ impl Process {
         Some(Process { pid, inner: inner.unwrap_or(pid), user })
     }
 
-    /// Where its socket may be: as it sees the file system itself, and as we do.
-    fn places(&self) -> Vec<(PathBuf, String)> {
-        let directories = directories(self.user, self.runtime_directory());
+    /// Where its socket may be if it was of this user when it began to listen: as it sees the file system itself, and as we do.
+    fn places(&self, user: u32) -> Vec<(u32, PathBuf, String)> {
+        let directories = directories(user, self.runtime_directory());
         let root = PathBuf::from(format!("/proc/{}/root", self.pid));
         let inside = |path: &PathBuf| {
             let below = path.strip_prefix("/").unwrap_or(path);
-            (root.join(below), format!("{}.sock", self.inner))
+            (user, root.join(below), format!("{}.sock", self.inner))
         };
         // In the same namespace both are the same, and the shorter name is the nicer one.
         let is_same = self.inner == self.pid;
-        let seen = directories.iter().filter(|_| is_same).map(|path| (path.clone(), format!("{}.sock", self.pid)));
+        let seen =
+            directories.iter().filter(|_| is_same).map(|path| (user, path.clone(), format!("{}.sock", self.pid)));
         seen.chain(directories.iter().map(inside)).collect()
     }
 

@@ -3,8 +3,8 @@
 //! It never waits for a client: whoever has sent no whole request within [`PATIENCE`] is turned away, and the oldest as
 //! soon as [`MOST_CLIENTS`] wait. An answer goes out in one piece or not at all.
 //!
-//! The program may close any descriptor by accident: each is looked at before it is used, and a listener that was lost is
-//! made anew, so nothing that the program opens in its place is touched.
+//! The program may close any descriptor by accident: each is looked at before it is used, and a listener that was lost, or
+//! whose file was removed, is made anew, so nothing that the program opens in its place is touched.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
@@ -57,7 +57,7 @@ pub(super) fn run(listener: Listener, stop: &Stop, mut answer: impl FnMut(Reques
     let mut listener = Some(listener);
     let mut clients: Vec<Client> = Vec::new();
     while !stop.is_asked() {
-        let Some(socket) = listener.as_ref().and_then(|listener| listener.socket.get().ok()) else {
+        let Some(socket) = listener.as_ref().and_then(Listener::get) else {
             // First of all the old one's path: the new one has the same.
             drop(listener.take());
             listener = super::listen_again(stop);
@@ -68,7 +68,7 @@ pub(super) fn run(listener: Listener, stop: &Stop, mut answer: impl FnMut(Reques
         };
         wait(socket, &clients);
         // The descriptor may have become another file's meanwhile.
-        let Some(socket) = listener.as_ref().and_then(|listener| listener.socket.get().ok()) else { continue };
+        let Some(socket) = listener.as_ref().and_then(Listener::get) else { continue };
         if stop.is_asked() {
             return;
         }

@@ -5,7 +5,7 @@ use std::fs::{self, File, Permissions};
 use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use crate::own_file::OwnFile;
@@ -18,6 +18,15 @@ const MOST_ENTRIES: usize = 4096;
 pub(super) struct Listener {
     pub(super) socket: OwnFile,
     pub(super) path: PathBuf,
+}
+
+impl Listener {
+    /// The listening socket, if it is still there and can be found.
+    pub(super) fn get(&self) -> Option<&File> {
+        // Directories for temporary files are swept.
+        let is_swept = self.path.symlink_metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound);
+        self.socket.get().ok().filter(|_| !is_swept)
+    }
 }
 
 /// Listens at the first place that can be had.
@@ -72,7 +81,7 @@ fn listen_in(directory: &Path) -> Result<Listener, String> {
     let said = |error: io::Error| format!("{}: {error}", path.display());
     if path.symlink_metadata().is_ok() {
         // Of a dead process of the same number, unless one answers: in another container perhaps.
-        if UnixStream::connect(&path).is_ok() {
+        if sys::is_listened_to(&path).is_ok() {
             return Err(said(ErrorKind::AddrInUse.into()));
         }
         fs::remove_file(&path).map_err(said)?;
@@ -100,5 +109,5 @@ pub(super) fn clean_beside(own: &Path) {
 }
 
 fn is_stale(path: &Path) -> bool {
-    UnixStream::connect(path).is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
+    sys::is_listened_to(path).is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
 }
