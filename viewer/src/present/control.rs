@@ -109,13 +109,13 @@ mod tests {
                 "stopped; 2.00 KiB with 1 event are in /c/a.plim; lost: 2 allocations and 0 frees",
             ),
             (Answer::Written(written("")), "everything recorded so far is in /c/a.plim"),
-            (Answer::Written(written("a\nb")), "\"a\\nb\" is in /c/a.plim"),
+            (Answer::Written(written("a\nb")), "\"a\\u{a}b\" is in /c/a.plim"),
             (
                 Answer::Purged(purged(4 << 20)),
                 "jemalloc and glibc gave 6.00 MiB back: RSS 10.0 MiB before, 4.00 MiB after",
             ),
             (Answer::Purged(purged(11 << 20)), "jemalloc and glibc gave nothing back: RSS 10.0 MiB before"),
-            (Answer::Refused("no\nway".to_owned()), "no\\nway"),
+            (Answer::Refused("no\nway".to_owned()), "no\\u{a}way"),
         ];
         for (answer, expected) in cases {
             let text = answer_text(&answer);
