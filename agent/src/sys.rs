@@ -267,11 +267,12 @@ pub(crate) fn write_to_stderr(text: &[u8]) {
 /// What a descriptor is waited for, and whether it came.
 pub(crate) use libc::pollfd;
 
-/// Waits until something can be read from one of `waited` (or accepted, or it has ended), for `timeout` at most.
-pub(crate) fn poll(waited: &mut [pollfd], timeout: Duration) {
+/// Waits until something can be read from one of `waited` (or accepted, or it has ended), for `timeout` at most; false when
+/// the system cannot wait.
+pub(crate) fn poll(waited: &mut [pollfd], timeout: Duration) -> bool {
     let timeout = c_int::try_from(timeout.as_millis()).unwrap_or(c_int::MAX);
     // SAFETY: the entries are as many as stated. An error leaves what they said before, which is nothing.
-    unsafe { libc::poll(waited.as_mut_ptr(), waited.len() as libc::nfds_t, timeout) };
+    unsafe { libc::poll(waited.as_mut_ptr(), waited.len() as libc::nfds_t, timeout) >= 0 }
 }
 
 /// Takes the next connection, which does not block and is not inherited by other programs.

@@ -26,7 +26,7 @@ const MOST_CLIENTS: usize = 32;
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// The next try to listen after one that failed.
 const TRY_EVERY: Duration = Duration::from_secs(30);
-/// Pause after a connection could not be taken.
+/// Pause after a system call failed.
 const AFTER_REFUSAL: Duration = Duration::from_millis(200);
 
 /// A connection whose request has not come yet.
@@ -61,12 +61,12 @@ pub(super) fn run(listener: Listener, stop: &Stop, mut answer: impl FnMut(Reques
             // First of all the old one's path: the new one has the same.
             drop(listener.take());
             listener = super::listen_again(stop);
-            if listener.is_none() {
-                stop.wait(TRY_EVERY);
-            }
+            stop.wait(if listener.is_some() { AFTER_REFUSAL } else { TRY_EVERY });
             continue;
         };
-        wait(socket, &clients);
+        if !wait(socket, &clients) {
+            stop.wait(AFTER_REFUSAL);
+        }
         // The descriptor may have become another file's meanwhile.
         let Some(socket) = listener.as_ref().and_then(Listener::get) else { continue };
         if stop.is_asked() {
@@ -82,15 +82,15 @@ pub(super) fn run(listener: Listener, stop: &Stop, mut answer: impl FnMut(Reques
     }
 }
 
-/// Waits until somebody comes, a request comes in, or a client's time is up.
-fn wait(listener: &File, clients: &[Client]) {
+/// Waits until somebody comes, a request comes in, or a client's time is up; false when the system cannot wait.
+fn wait(listener: &File, clients: &[Client]) -> bool {
     let now = clock::monotonic_ns();
     let until = clients.iter().map(|client| client.until_ns).min();
     let timeout = until.map_or(LOOK_EVERY, |until| Duration::from_nanos(until.saturating_sub(now)) + ONE_MS);
     let waited = |file: &File| sys::pollfd { fd: file.as_raw_fd(), events: libc::POLLIN, revents: 0 };
     let sockets = clients.iter().filter_map(|client| client.socket.get().ok());
     let mut waited: Vec<sys::pollfd> = std::iter::once(listener).chain(sockets).map(waited).collect();
-    sys::poll(&mut waited, timeout);
+    sys::poll(&mut waited, timeout)
 }
 
 const ONE_MS: Duration = Duration::from_millis(1);

@@ -23,12 +23,14 @@ use crate::allocator_stats::{self, glibc};
 use crate::config::Config;
 use crate::error::Kind;
 use crate::writer::lock;
-use crate::{clock, sys};
+use crate::{clock, reserve, sys};
 use commands::Commands;
 use place::Listener;
 
 /// Longest wait for the thread when the session ends: it may be in the middle of giving memory back.
 const STOP_WAIT: Duration = Duration::from_secs(2);
+/// The same where a thread of the agent's has parked.
+const PARKED_WAIT: Duration = Duration::from_millis(200);
 
 /// What the session and the thread tell each other.
 #[derive(Default)]
@@ -151,7 +153,9 @@ pub(crate) fn close() {
     sys::shut_down_if_still(DESCRIPTOR.swap(-1, Ordering::Acquire), identity());
     let start = clock::monotonic_ns();
     while !stop.done.load(Ordering::Acquire) {
-        if clock::monotonic_ns().saturating_sub(start) > STOP_WAIT.as_nanos() as u64 {
+        // It may be the one that has.
+        let longest = if reserve::has_parked() { PARKED_WAIT } else { STOP_WAIT };
+        if clock::monotonic_ns().saturating_sub(start) > longest.as_nanos() as u64 {
             // It sees that it is to end as soon as it has done what it does.
             return;
         }

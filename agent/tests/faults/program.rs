@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use plimsoll_format::control::{Request, StartOptions};
 use plimsoll_format::{Item, Reader};
 
 use crate::support;
@@ -34,11 +36,46 @@ pub(crate) fn run(session: Option<&plimsoll::Session>) {
         session.pause();
         session.resume();
     }
+    if listens() {
+        ask_for_everything();
+    }
     // Three ticks, so that the writer and its companion have been at everything they do.
     std::thread::sleep(Duration::from_millis(35));
     let sum: u64 = threads.into_iter().map(|thread| thread.join().expect("no panic")).sum();
     let longest = words.iter().map(String::len).max().unwrap_or(0);
     let _ = writeln!(std::io::stdout(), "program: {} words, longest {longest}, sum {sum}", words.len());
+}
+
+/// Whether the child listens for control, and asks itself.
+fn listens() -> bool {
+    variable("CONTROL") == "1"
+}
+
+/// As a client would; whatever comes back, or nothing.
+fn ask_for_everything() {
+    let output = Some(format!("{}.2", variable("CAPTURE")));
+    let name = || "asked".to_owned();
+    let requests = [
+        Request::Status,
+        Request::Mark { name: name() },
+        Request::Stop,
+        Request::Start(StartOptions { output, ..StartOptions::default() }),
+        Request::Interval { bytes: 1000 },
+        Request::Snapshot { name: Some(name()) },
+        Request::Purge,
+        Request::Pause,
+    ];
+    requests.iter().for_each(|request| drop(ask(request)));
+}
+
+fn ask(request: &Request) -> std::io::Result<Vec<u8>> {
+    let socket = format!("{}/plimsoll/{}.sock", variable("XDG_RUNTIME_DIR"), std::process::id());
+    let mut stream = UnixStream::connect(socket)?;
+    stream.set_read_timeout(Some(Duration::from_millis(500)))?;
+    stream.write_all(&request.to_frame())?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    Ok(answer)
 }
 
 /// What the variable `NAME` says, in a child.
@@ -49,6 +86,7 @@ pub(crate) fn variable(name: &str) -> String {
 /// A session for the child, as the parent wants it; `None`, with a line on stderr, when it cannot start.
 pub(crate) fn session() -> Option<plimsoll::Session> {
     let builder = plimsoll::Session::builder().output(variable("CAPTURE")).tick(Duration::from_millis(10));
+    let builder = builder.control(listens());
     let builder = if variable("MODE") == "exact" { builder.exact() } else { builder.sampled(4096) };
     builder.start().inspect_err(|error| eprintln!("start: {error}")).ok()
 }
@@ -64,6 +102,11 @@ pub(crate) struct Run {
 pub(crate) fn judge(name: &str, capture: &Path, variables: &[(&str, &str)]) -> Run {
     let path = capture.to_str().expect("UTF-8");
     let mut child = support::child(name, variables);
+    // Sockets, and no arenas, which are to lie where they do otherwise.
+    let folder = capture.parent().expect("it is in a folder");
+    if variables.contains(&("CONTROL", "1")) {
+        child.env("XDG_RUNTIME_DIR", folder);
+    }
     child.env("CAPTURE", path).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = child.spawn().expect("the child runs");
     let (mut out, mut err) = (child.stdout.take().expect("piped"), child.stderr.take().expect("piped"));

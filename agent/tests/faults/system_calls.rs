@@ -50,6 +50,7 @@ fn real(name: &CStr) -> *mut c_void {
 const WRITING: [c_int; 5] = [libc::ENOSPC, libc::EIO, libc::EINTR, libc::EDQUOT, libc::EROFS];
 const OPENING: [c_int; 6] = [libc::ENOSPC, libc::EIO, libc::EINTR, libc::EDQUOT, libc::EROFS, libc::ENOMEM];
 const READING: [c_int; 2] = [libc::EIO, libc::EINTR];
+const SOCKETS: [c_int; 3] = [libc::ENOMEM, libc::EINTR, libc::EIO];
 const MEMORY: [c_int; 2] = [libc::ENOMEM, libc::EAGAIN];
 
 /// Defines glibc's function `$name` anew: fails with -1 when it is its turn, and forwards otherwise.
@@ -100,6 +101,15 @@ taken_over! {
     mincore(at: *mut c_void, bytes: size_t, out: *mut u8) -> c_int, -1, MEMORY;
     madvise(at: *mut c_void, bytes: size_t, advice: c_int) -> c_int, -1, MEMORY;
     poll(files: *mut c_void, count: u64, wait: c_int) -> c_int, -1, [libc::EINTR, libc::ENOMEM];
+    socket(family: c_int, kind: c_int, protocol: c_int) -> c_int, -1, SOCKETS;
+    bind(file: c_int, address: *const c_void, bytes: u32) -> c_int, -1, SOCKETS;
+    listen(file: c_int, queue: c_int) -> c_int, -1, SOCKETS;
+    accept4(file: c_int, address: *mut c_void, bytes: *mut u32, flags: c_int) -> c_int, -1, SOCKETS;
+    connect(file: c_int, address: *const c_void, bytes: u32) -> c_int, -1, SOCKETS;
+    getsockopt(file: c_int, level: c_int, name: c_int, value: *mut c_void, bytes: *mut u32) -> c_int, -1, SOCKETS;
+    write(file: c_int, data: *const c_void, bytes: size_t) -> ssize_t, -1, WRITING;
+    chmod(path: *const c_char, mode: u32) -> c_int, -1, OPENING;
+    mkdir(path: *const c_char, mode: u32) -> c_int, -1, OPENING;
 }
 
 #[test]
@@ -118,17 +128,18 @@ fn with_a_failing_system() {
 }
 
 /// Steps through the n; gives the first at which nothing failed any more.
-fn all(mode: &str, for_good: &str, (name, error): (&str, c_int), step: u64) -> u64 {
+fn all((mode, control): (&str, &str), for_good: &str, (name, error): (&str, c_int), step: u64) -> u64 {
     let directory = tempfile::tempdir().expect("a directory");
     let error = error.to_string();
     let mut n = 1;
     loop {
         let capture = directory.path().join(format!("{n}.plim"));
         let number = n.to_string();
-        let variables = [("MODE", mode), ("FOR_GOOD", for_good), ("ERROR", &*error), ("N", &number)];
+        let error = ("ERROR", &*error);
+        let variables = [("MODE", mode), ("CONTROL", control), ("FOR_GOOD", for_good), error, ("N", &number)];
         let run = judge("system_calls::with_a_failing_system", &capture, &variables);
         if run.faults == 0 {
-            println!("{mode}, {name}, for good {for_good}: no more than {n} calls");
+            println!("{mode}, control {control}, {name}, for good {for_good}: no more than {n} calls");
             return n;
         }
         n += if n < 8 || step == 1 { 1 } else { step };
@@ -151,7 +162,7 @@ fn check(for_good: &str) {
         // EDQUOT and EROFS take the same ways as ENOSPC, and the modes differ in their tables only.
         let errors = if all_of_them || mode == "exact" { &ERRORS[..] } else { &ERRORS[3..4] };
         for error in errors {
-            let calls = all(mode, for_good, *error, if all_of_them { 1 } else { 11 });
+            let calls = all((mode, "0"), for_good, *error, if all_of_them { 1 } else { 11 });
             assert!(calls > 3, "the agent's calls are seen: {calls}");
         }
     }
@@ -165,4 +176,16 @@ fn any_one_of_the_agents_system_calls_may_fail() {
 #[test]
 fn all_of_the_agents_system_calls_may_fail_from_any_one_on() {
     check("1");
+}
+
+/// While it listens, and is asked for everything that there is.
+#[test]
+fn a_system_call_may_fail_while_control_is_asked() {
+    let step = if std::env::var_os("PLIMSOLL_ALL_FAULTS").is_some() { 1 } else { 17 };
+    for for_good in ["0", "1"] {
+        for error in &ERRORS[1..4] {
+            let [without, calls] = ["0", "1"].map(|control| all(("sampled", control), for_good, *error, step));
+            assert!(calls > without, "control's own are among them: {calls}, {without}");
+        }
+    }
 }
