@@ -27,6 +27,7 @@ use clap::Parser;
 pub use args::Cli;
 use args::Command;
 pub use error::CliError;
+pub(crate) use size::Size;
 
 use crate::present::safe;
 
