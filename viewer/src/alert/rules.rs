@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::cli::Size;
 use crate::follow::Level;
 
-use super::actions::Target;
+use super::actions::check_url;
 use super::amount::{Amount, Unit, time};
 
 /// The rules that are in force when nobody gives any.
@@ -119,7 +119,8 @@ pub enum ActionKind {
         file: Option<PathBuf>,
     },
     /// The terminal's bell, when an alert is raised.
-    Bell,
+    // Braces, so that unknown keys are refused.
+    Bell {},
     /// A program; what happened is in its environment and, as JSON, on its standard input.
     Exec {
         /// The program and its arguments: no shell reads them.
@@ -336,7 +337,7 @@ impl WrittenAction {
             ActionKind::Exec { command } if command.first().is_none_or(String::is_empty) => {
                 return Err("the command is empty".to_owned());
             }
-            ActionKind::Webhook { url } | ActionKind::Alertmanager { url } => drop(Target::read(url)?),
+            ActionKind::Webhook { url } | ActionKind::Alertmanager { url } => check_url(url)?,
             _ => {}
         }
         let is_known = |name: &String| rules.iter().any(|rule| rule.name == *name);

@@ -18,7 +18,8 @@ fn the_shipped_rules_are_rules_and_so_are_their_examples() {
     assert!(shipped.need_looks() && shipped.processes().is_empty());
     assert_eq!(Rules::shipped().rules.len(), 7);
     // All that is commented out, once the comment signs are taken away where TOML stands behind them.
-    let is_code = |line: &&str| line.starts_with("# [[") || line.starts_with("# ") && line.contains(" = ");
+    let is_key = |line: &str| line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '));
+    let is_code = |line: &&str| line.strip_prefix("# ").is_some_and(|line| line.starts_with("[[") || is_key(line));
     let examples: String =
         SHIPPED.lines().filter(is_code).map(|line| format!("{}\n", line.trim_start_matches("# "))).collect();
     let examples = Rules::read(&format!("shipped_rules = true\n{examples}")).unwrap();

@@ -16,21 +16,15 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Pauses before another try.
 const PAUSES: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(1)];
 
-/// A checked address.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::alert) struct Target;
-
-impl Target {
-    /// Refuses what no request can be sent to.
-    pub(in crate::alert) fn read(url: &str) -> Result<Target, String> {
-        let parsed: ureq::http::Uri = url.parse().map_err(|_| format!("{url:?} is no URL"))?;
-        match (parsed.scheme_str(), parsed.host()) {
-            (Some("http"), Some(host)) if !host.is_empty() => Ok(Target),
-            (Some("https"), _) => Err(format!(
-                "{url:?}: TLS is not spoken here; use do = \"exec\" with curl, or a server on this machine"
-            )),
-            _ => Err(format!("{url:?} is no URL of the form http://HOST:PORT/PATH")),
+/// Refuses what no request can be sent to.
+pub(in crate::alert) fn check_url(url: &str) -> Result<(), String> {
+    let parsed: ureq::http::Uri = url.parse().map_err(|_| format!("{url:?} is no URL"))?;
+    match (parsed.scheme_str(), parsed.host()) {
+        (Some("http"), Some(host)) if !host.is_empty() => Ok(()),
+        (Some("https"), _) => {
+            Err(format!("{url:?}: TLS is not spoken here; use do = \"exec\" with curl, or a server on this machine"))
         }
+        _ => Err(format!("{url:?} is no URL of the form http://HOST:PORT/PATH")),
     }
 }
 

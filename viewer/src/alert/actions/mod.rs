@@ -2,6 +2,8 @@
 //! pictures waiting.
 
 mod http;
+#[cfg(test)]
+mod http_test;
 mod program;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,7 +24,7 @@ use crate::present::{answer_text, safe};
 
 use super::{Action, ActionKind, Alert, Change, ChangeState, Rules};
 
-pub(super) use http::Target;
+pub(super) use http::check_url;
 
 /// Changes that wait at most; more are counted and left out.
 const QUEUE: usize = 256;
@@ -144,8 +146,8 @@ impl Work {
     fn one(&self, kind: &ActionKind, change: &Change) -> Result<(), String> {
         match kind {
             ActionKind::Log { file } => log(file.as_deref(), change),
-            ActionKind::Bell if change.state == ChangeState::Raised => bell(),
-            ActionKind::Bell => Ok(()),
+            ActionKind::Bell {} if change.state == ChangeState::Raised => bell(),
+            ActionKind::Bell {} => Ok(()),
             ActionKind::Exec { command } => program::run(command, change),
             ActionKind::Webhook { url } => self.web.webhook(url, change),
             ActionKind::Alertmanager { url } => {
