@@ -3,9 +3,11 @@
 //! The pipeline: [`capture`] reads a file into a [`model::Profile`], [`replay`] follows its events into a
 //! [`replay::Heap`], [`symbolize`] names its stacks, [`analysis`] and [`view`] answer questions, [`present`] shows the
 //! answers. [`follow`] does so while a capture grows, [`top`] shows that in a terminal, and [`control`] asks
-//! running programs to record, or to give memory back. [`cli`] is the command line around it.
+//! running programs to record, or to give memory back. [`status`] is the
+//! same in one line, [`alert`] says when something is to be told of. [`cli`] is the command line around it.
 #![forbid(unsafe_code)]
 
+pub mod alert;
 pub mod analysis;
 pub mod capture;
 pub mod cli;
@@ -15,6 +17,7 @@ pub mod model;
 pub mod present;
 pub mod probe;
 pub mod replay;
+pub mod status;
 pub mod symbolize;
 pub mod top;
 pub mod view;

@@ -15,8 +15,11 @@ use crate::present::Of;
 use crate::view::{Asked, At, GroupBy};
 
 use super::arenas::{CleanArgs, ListArgs};
+use super::menu::MenuArgs;
 use super::sites::VerdictArgs;
+use super::status::StatusArgs;
 use super::top::TopArgs;
+use super::watch::WatchArgs;
 
 /// Reads captures of the Plimsoll heap profiler: what holds memory, what is never freed, what churns.
 ///
@@ -42,6 +45,9 @@ pub(super) enum Command {
     Check(CheckArgs),
     Run(RunArgs),
     Top(TopArgs),
+    Watch(WatchArgs),
+    Status(StatusArgs),
+    Menu(MenuArgs),
     Ctl(CtlArgs),
     Dump(DumpArgs),
     Pack(PackArgs),
@@ -270,7 +276,7 @@ pub(super) struct Look {
 }
 
 /// Where symbols are looked for.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(super) struct SymbolsArg {
     /// Look for binaries and debug files here too; may be given several times
     #[arg(long = "symbols", value_name = "DIR", value_hint = ValueHint::DirPath)]
