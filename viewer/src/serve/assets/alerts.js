@@ -2,6 +2,7 @@
 
 import { byId, el, keyed, name, setAttribute, setText } from "./dom.js";
 import { makeChip, updateChip } from "./strip.js";
+import { timeOfDay } from "./units.js";
 import { LEVELS } from "./words.js";
 
 const PAST = 20;
@@ -48,10 +49,6 @@ function update(item, alert) {
   updateChip(chip, alert.cleared ? CLEARED : LEVELS, alert.cleared ? "cleared" : alert.level);
   setText(title, name(alert.title, 160));
   setText(text, name(alert.text));
-  const since = when(alert.since_unix_ms);
-  setText(time, alert.cleared ? `${since} to ${when(alert.cleared)}` : `since ${since}`);
-}
-
-function when(unixMs) {
-  return new Date(unixMs).toLocaleTimeString();
+  const since = timeOfDay(alert.since_unix_ms);
+  setText(time, alert.cleared ? `${since} to ${timeOfDay(alert.cleared)}` : `since ${since}`);
 }

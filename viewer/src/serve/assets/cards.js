@@ -55,7 +55,7 @@ function makeCard(tag) {
     tag,
     { class: "card", role: tag === "div" ? "group" : null },
     el("span", { class: "card-head" }, parts.title, parts.state),
-    el("span", { class: "card-figure" }, el("span", {}, parts.now, parts.of), parts.strip),
+    el("span", { class: "card-figure" }, parts.now, parts.strip, parts.of),
     el("span", { class: "card-foot" }, parts.level, parts.lines),
   );
   card.parts = parts;

@@ -16,7 +16,7 @@ import { followStatus } from "./status.js";
 import { makeChip, updateChip, updateLevel } from "./strip.js";
 import { followTheme } from "./theme.js";
 import { Timeline } from "./timeline.js";
-import { ago, bytes, measuredBytes, measuredRate, seconds } from "./units.js";
+import { ago, bytes, dateAndTime, measuredBytes, measuredRate, seconds } from "./units.js";
 import { STATES, isLive, losses } from "./words.js";
 
 takeToken();
@@ -33,8 +33,12 @@ const selection = new Selection((comesBack) => {
 const chips = { state: makeChip(), level: makeChip() };
 byId("capture-chips").append(chips.state, chips.level);
 
-/** What the panels show now; when it changes they ask anew. */
+/** Newer sites of the same capture are asked for after so long at the earliest. */
+const PANELS_EVERY_MS = 3000;
+
+/** What the panels show now, and since when; when it changes they ask anew. */
 let shown = "";
+let shownAt = 0;
 
 function changed() {
   shown = "";
@@ -66,7 +70,8 @@ function fillPanels(capture) {
   const now = `${place} ${moment} ${ready}`;
   if (now === shown) return;
   const fresh = shown.startsWith(`${place} `);
-  shown = now;
+  if (fresh && Date.now() - shownAt < PANELS_EVERY_MS) return;
+  [shown, shownAt] = [now, Date.now()];
   const asked = ready ? { capture: capture.id, ...(chosen ?? {}) } : null;
   panels.forEach((panel) => panel.show(asked, fresh, capture.at_ms));
 }
@@ -89,7 +94,7 @@ function head(capture) {
 
 function meta(capture) {
   const mode = capture.mode === "sampled" ? `sampled, one in ${bytes(capture.interval_bytes)}` : capture.mode;
-  const started = capture.started_unix_ms > 0 ? `started ${new Date(capture.started_unix_ms).toLocaleString()}` : null;
+  const started = capture.started_unix_ms > 0 ? `started ${dateAndTime(capture.started_unix_ms)}` : null;
   const lasted = capture.at_ms > 0 ? `${isLive(capture.state) ? "recorded" : "lasted"} ${seconds(capture.at_ms / 1000)}` : null;
   return [capture.pid ? `process ${capture.pid}` : null, mode, started, lasted].filter(Boolean);
 }
@@ -111,14 +116,13 @@ function notesOf(capture) {
 
 function figures(capture) {
   const { rates, look } = capture;
-  const agent = rates.agent_cpu_percent === null ? "" : `, profiler ${rates.agent_cpu_percent.toFixed(2)} %`;
-  const cpu = rates.cpu_percent === null ? "–" : `${rates.cpu_percent.toFixed(1)} %${agent}`;
+  const percent = (value, digits) => (value === null ? "–" : `${value.toFixed(digits)} %`);
   const rows = [
     ["Resident (RSS)", bytes(capture.rss_bytes), capture.rss_bytes === null ? "" : `peak ${bytes(capture.rss_strip.peak_bytes)}`],
     ["Live (heap)", measuredBytes(capture.live_bytes), capture.peak_live_bytes ? `peak ${measuredBytes(capture.peak_live_bytes)}` : ""],
     ["Limit", capture.limit ? bytes(capture.limit.bytes) : "–", capture.limit ? `${name(capture.limit.of, 60)}, ${bytes(capture.limit.used_bytes)} used` : ""],
     ["Allocated", measuredRate(rates.allocated_bytes_per_s), `freed ${measuredRate(rates.freed_bytes_per_s)}`],
-    ["CPU", cpu, ""],
+    ["CPU (of one core)", percent(rates.cpu_percent, 1), `of that the profiler ${percent(rates.agent_cpu_percent, 2)}`],
   ];
   keyed(byId("figures"), rows, ([word]) => word, makeFigure, (node, [, value, small]) => {
     setText(node.children[1], value);

@@ -25,6 +25,7 @@ export class Feed extends EventTarget {
   #socket = null;
   #pause = FIRST_PAUSE_MS;
   #timer = 0;
+  #gap = false;
 
   /** Connects, and stays so. */
   start() {
@@ -59,7 +60,7 @@ export class Feed extends EventTarget {
 
   #greet(socket) {
     if (token()) socket.send(JSON.stringify({ type: "token", token: token() }));
-    if (this.picture) socket.send(JSON.stringify({ type: "resume", number: this.picture.number }));
+    if (this.picture && !this.#gap) socket.send(JSON.stringify({ type: "resume", number: this.picture.number }));
   }
 
   #wait() {
@@ -103,6 +104,7 @@ export class Feed extends EventTarget {
   }
 
   #replace(snapshot) {
+    this.#gap = false;
     const captures = new Map(snapshot.captures.map((capture) => [capture.id, capture]));
     const series = new Map(Object.entries(snapshot.series ?? {}));
     this.#show({ ...snapshot, captures, series });
@@ -110,8 +112,8 @@ export class Feed extends EventTarget {
 
   #add(delta) {
     if (!this.picture || delta.from !== this.picture.number) {
-      // Something is missing in between: begin anew.
-      this.picture = null;
+      // Something is missing in between: begin anew, with a snapshot.
+      this.#gap = true;
       this.#socket?.close();
       return;
     }

@@ -114,7 +114,7 @@ export class Flame {
       insidetextfont: { color: colour("flame-text"), size: 11 },
     };
     const rows = all.ids.reduce((most, id) => Math.max(most, id.split(".").length), 1);
-    draw(this.#place, [trace], { height: Math.max(rows * ROW_PX + 40, 160), margin: { l: 0, r: 0, t: 24, b: 0 } });
+    draw(this.#place, [trace], { height: Math.max(rows * ROW_PX + 40, 160), margin: { l: 0, r: 0, t: 24, b: 0 }, uniformtext: { minsize: 10, mode: "hide" } });
   }
 
   async #save() {

@@ -183,11 +183,11 @@ function markerNames(capture, time) {
   return capture.markers.slice(-MARKERS).map(({ at_ms: at, name }) => ({
     x: time(at),
     yref: "paper",
-    y: 1,
+    y: 0.22,
     text: `⚑ ${chartName(name, 24)}`,
     showarrow: false,
     xanchor: "left",
-    yanchor: "top",
+    yanchor: "middle",
     font: { size: 11, color: colour("text-soft") },
   }));
 }

@@ -123,6 +123,16 @@ export function moment(ms) {
   return ms < 60000 ? `${(ms / 1000).toFixed(1)} s` : duration(ms * 1e6);
 }
 
+/** A time of day by this clock: `14:03:27`. */
+export function timeOfDay(unixMs) {
+  return new Date(unixMs).toTimeString().slice(0, 8);
+}
+
+/** A date and a time by this clock: `2026-11-23 14:03:27`. */
+export function dateAndTime(unixMs) {
+  return new Date(unixMs - new Date(unixMs).getTimezoneOffset() * 60000).toISOString().slice(0, 19).replace("T", " ");
+}
+
 /** Milliseconds of `90`, `90s`, `1m30s`, `2h`, `1 min 30 s`; `null` for what is none of these. */
 export function parseMoment(text) {
   const plain = text.trim().toLowerCase();
