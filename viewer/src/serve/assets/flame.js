@@ -92,6 +92,7 @@ export class Flame {
     const { of, root, title } = this.#shown ?? {};
     const visible = Boolean(root?.value);
     this.#place.hidden = !visible;
+    this.#place.dataset.of = visible ? of : "";
     setText(byId("flame-title"), visible ? title : "");
     if (!visible) return;
     const all = lists(root);
