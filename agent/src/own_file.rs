@@ -55,7 +55,9 @@ impl OwnFile {
         if identity(&file)? != self.identity {
             return Err(io::Error::other("another file has taken its place"));
         }
-        *self = OwnFile { file: Some(moved_up(file)), identity: self.identity };
+        // Its number is not ours any more, or the new descriptor's, which must not be closed in its name.
+        std::mem::forget(self.file.take());
+        self.file = Some(moved_up(file));
         Ok(())
     }
 }
@@ -102,6 +104,19 @@ mod tests {
         assert_eq!(own.get().expect_err("another's").raw_os_error(), Some(libc::EBADF));
         drop(own);
         assert!(taken.write_all_at(b"the program's", 0).is_ok(), "it is still open");
+    }
+
+    #[test]
+    fn a_file_that_was_opened_anew_under_the_same_number_stays_open() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("file");
+        let mut own = OwnFile::new(File::create(&path).expect("made")).expect("known");
+        let number = own.file.as_ref().expect("kept").as_raw_fd();
+        // SAFETY: what a daemon does to descriptors that it does not know. The number is the next one that is given out.
+        unsafe { libc::close(number) };
+        let again = File::options().write(true).open(&path).expect("opened");
+        own.replace(again).expect("the same file");
+        assert!(own.get().expect("open").write_all_at(b"on", 0).is_ok());
     }
 
     #[test]

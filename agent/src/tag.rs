@@ -1,8 +1,8 @@
 //! Tags: a name that the program puts on what it allocates for a while.
 
 use std::marker::PhantomData;
-use std::sync::Mutex;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use crate::{agent_side, slot};
 
@@ -11,6 +11,22 @@ const MAX_TAGS: usize = u16::MAX as usize;
 
 /// All names so far; a tag's id is its position plus one. Never touched by a hook.
 static NAMES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// The process that named the first tag, 0 before it did.
+static OWNER: AtomicU32 = AtomicU32::new(0);
+
+/// The names; `None` in a forked child, when a thread that is not here may hold them for ever.
+fn names() -> Option<MutexGuard<'static, Vec<String>>> {
+    if OWNER.load(Ordering::Relaxed) == 0 {
+        OWNER.store(std::process::id(), Ordering::Relaxed);
+    }
+    match NAMES.try_lock() {
+        Ok(names) => Some(names),
+        Err(TryLockError::Poisoned(names)) => Some(names.into_inner()),
+        Err(TryLockError::WouldBlock) if OWNER.load(Ordering::Relaxed) != std::process::id() => None,
+        Err(TryLockError::WouldBlock) => Some(NAMES.lock().unwrap_or_else(PoisonError::into_inner)),
+    }
+}
 
 /// Puts `name` on what this thread allocates until the guard is dropped. Tags nest: the innermost counts.
 ///
@@ -43,7 +59,7 @@ impl Drop for Tag {
 
 /// The id of `name`, 0 when there are too many.
 pub(crate) fn id(name: &str) -> u32 {
-    let mut names = NAMES.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let Some(mut names) = names() else { return 0 };
     // Looking up allocates nothing; only a new name is the agent's work.
     let known = names.iter().position(|known| known == name);
     let position = known.or_else(|| {
@@ -57,8 +73,7 @@ pub(crate) fn id(name: &str) -> u32 {
 
 /// Names with ids above `after`, in order.
 pub(crate) fn names_after(after: usize) -> Vec<String> {
-    let names = NAMES.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    names.get(after..).unwrap_or_default().to_vec()
+    names().map_or_else(Vec::new, |names| names.get(after..).unwrap_or_default().to_vec())
 }
 
 /// Sets the calling thread's tag and returns the one before.

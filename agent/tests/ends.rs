@@ -5,6 +5,7 @@ mod support;
 use std::hint::black_box;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use plimsoll_format::EndReason;
@@ -28,6 +29,7 @@ fn ending() {
         Ok("abort") => std::process::abort(),
         Ok("sleep") => std::thread::sleep(Duration::from_secs(60)),
         Ok("fork") => fork_and_exit(session),
+        Ok("fork while tagging") => fork_while_tagging(session),
         Ok("fail") => std::process::exit(i32::from(session.is_recording())),
         other => panic!("unknown ending {other:?}"),
     }
@@ -55,6 +57,40 @@ fn fork_and_exit(session: plimsoll::Session) {
     }
 }
 
+/// Children that are forked while other threads name tags name some themselves: none hangs.
+fn fork_while_tagging(session: plimsoll::Session) {
+    let stop = AtomicBool::new(false);
+    let tag_until_stopped = || {
+        let names: Vec<String> = (0..2000).map(|number| format!("tag {number}")).collect();
+        while !stop.load(Ordering::Relaxed) {
+            names.iter().rev().for_each(|name| drop(plimsoll::tag(name)));
+        }
+    };
+    let fork_once = || {
+        // SAFETY: the child names a tag and ends.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            // SAFETY: an alarm ends what hangs.
+            unsafe { libc::alarm(5) };
+            drop(plimsoll::tag("from the child"));
+            // SAFETY: ends the process at once.
+            unsafe { libc::_exit(0) };
+        }
+        let mut status = 0;
+        // SAFETY: the status outlives the call.
+        unsafe { libc::waitpid(child, &raw mut status, 0) };
+        status
+    };
+    std::thread::scope(|scope| {
+        (0..2).for_each(|_| drop(scope.spawn(tag_until_stopped)));
+        std::thread::sleep(Duration::from_millis(50));
+        let failed = (0..50).map(|_| fork_once()).find(|status| *status != 0);
+        stop.store(true, Ordering::Relaxed);
+        assert_eq!(failed, None, "children end by themselves");
+    });
+    drop(session);
+}
+
 fn captures(directory: &Path) -> Vec<PathBuf> {
     files(directory, "plim")
 }
@@ -76,6 +112,7 @@ fn check(ending: &str, reason: &EndReason) {
         [("ENDING", ending), ("PLIMSOLL_OUTPUT", path.to_str().expect("UTF-8")), ("PLIMSOLL_MODE", "exact")];
     let output = run_child("ending", &variables);
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(if ending == "exit" { 7 } else { 0 }), "{ending}: {text}");
     // The test beside this one aborts programs of that name, which the next start says.
     let says = |line: &str| line.contains("plimsoll:") && !line.contains("plimsoll: the last run");
     assert!(!text.lines().any(says), "{ending}: {text}");
@@ -89,6 +126,7 @@ fn check(ending: &str, reason: &EndReason) {
 fn orderly_ends_leave_a_whole_capture() {
     check("drop", &EndReason::Finished);
     check("fork", &EndReason::Finished);
+    check("fork while tagging", &EndReason::Finished);
     check("exit", &EndReason::Exit);
     check("return", &EndReason::Exit);
 }

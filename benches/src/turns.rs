@@ -2,6 +2,8 @@
 
 use std::hint::black_box;
 
+use serde::Deserialize;
+
 /// A block of `size` bytes from the site with this number, of 2 to the power of `levels`.
 #[inline(never)]
 pub fn path(site: usize, levels: u32, size: usize) -> Box<[u8]> {
@@ -27,11 +29,18 @@ fn right((site, levels, size): (usize, u32, usize)) -> Box<[u8]> {
     black_box(path(site, levels, size))
 }
 
-/// The site of a stack, whose functions' names are given with the innermost first: none without a turn.
-pub fn site_of<'a>(functions: impl DoubleEndedIterator<Item = &'a str>) -> Option<usize> {
-    let turns = functions.rev().filter_map(|function| match function {
-        "left" => Some(0),
-        "right" => Some(1),
+/// A frame of a stack in the viewer's JSON.
+#[derive(Debug, Deserialize)]
+pub struct Frame {
+    function: Option<String>,
+}
+
+/// The site of a stack, innermost frame first: none without a turn.
+pub fn site_of(frames: &[Frame]) -> Option<usize> {
+    let names = frames.iter().rev().filter_map(|frame| frame.function.as_deref());
+    let turns = names.filter_map(|name| match name.rsplit("::").next() {
+        Some("left") => Some(0),
+        Some("right") => Some(1),
         _ => None,
     });
     turns.enumerate().map(|(level, turn)| turn << level).reduce(|site, turn| site | turn)

@@ -43,7 +43,6 @@ fn processes_that_end_in_every_way() {
 }
 
 #[test]
-#[ignore = "the capture's file is still written to, and closed, after its descriptor has become the program's"]
 fn a_process_that_closes_all_descriptors() {
     check(&["ends", "--form", "close all"]);
 }

@@ -15,6 +15,9 @@ use crate::own_file::OwnFile;
 /// Segments kept of a bounded capture, the current one included.
 const SEGMENTS: u64 = 5;
 
+/// How often a file is opened anew for one write: whoever closes all descriptors, one by one, closes the new one too.
+const CLOSED_AGAIN: usize = 3;
+
 /// See the module's description.
 pub(crate) struct Output {
     base: PathBuf,
@@ -91,7 +94,15 @@ impl Output {
 
     /// Writes whole blocks behind what is there.
     pub(super) fn append(&mut self, blocks: &[u8]) -> io::Result<()> {
-        let written = self.write(blocks);
+        let is_closed =
+            |written: &io::Result<()>| written.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::EBADF));
+        let mut written = self.write(blocks);
+        for _ in 0..CLOSED_AGAIN {
+            if !is_closed(&written) {
+                break;
+            }
+            written = self.write(blocks);
+        }
         if written.is_err() {
             // What was written in part is no part of the capture. If even this fails, the next write covers it.
             let _ = self.file.get().and_then(|file| file.set_len(self.offset));

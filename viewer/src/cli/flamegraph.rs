@@ -10,7 +10,7 @@ use crate::present::json::{CommonJson, FlameGraphJson};
 use crate::present::{FlameGraph, Of, View, safe};
 use crate::replay::Heap;
 use crate::symbolize::Symbolizer;
-use crate::view::{At, Grouping};
+use crate::view::At;
 
 use super::args::FlamegraphArgs;
 use super::error::CliError;
@@ -37,18 +37,7 @@ pub(super) fn flamegraph(args: &FlamegraphArgs) -> Result<(), CliError> {
     let warnings = warnings(&loaded, &heap, &symbolizer.warnings());
     if args.input.json {
         let summary = summary(profile, &heap);
-        let grouping = Grouping::default();
-        let view = View {
-            profile,
-            heap: &heap,
-            summary: &summary,
-            grouping: &grouping,
-            by: options.by,
-            raw_frames: false,
-            top: 0,
-            room: None,
-            warnings: &warnings,
-        };
+        let view = View { by: options.by, ..View::without_sites(profile, &heap, &summary, &warnings) };
         return print_json(&FlameGraphJson {
             common: CommonJson::new(&view),
             of: args.of.name(),

@@ -3,7 +3,6 @@
 use crate::analysis::{histogram as analyse, summary};
 use crate::present::json::HistogramJson;
 use crate::present::{View, histogram_text};
-use crate::view::{GroupBy, Grouping};
 
 use super::args::HistogramArgs;
 use super::error::CliError;
@@ -19,18 +18,7 @@ pub(super) fn histogram(args: &HistogramArgs) -> Result<(), CliError> {
     let buckets = analyse(profile, &heap, by);
     let summary = summary(profile, &heap);
     let warnings = warnings(&loaded, &heap, &[]);
-    let grouping = Grouping::default();
-    let view = View {
-        profile,
-        heap: &heap,
-        summary: &summary,
-        grouping: &grouping,
-        by: GroupBy::Site,
-        raw_frames: false,
-        top: 0,
-        room: None,
-        warnings: &warnings,
-    };
+    let view = View::without_sites(profile, &heap, &summary, &warnings);
     if args.input.json {
         return print_json(&HistogramJson::new(&view, by, &buckets));
     }

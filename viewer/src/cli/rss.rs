@@ -5,7 +5,7 @@ use clap::Args;
 use crate::analysis::{rss as analyse, summary};
 use crate::present::json::RssJson;
 use crate::present::{View, rss_text};
-use crate::view::{Asked, At, GroupBy, Grouping};
+use crate::view::{Asked, At};
 
 use super::args::Input;
 use super::error::CliError;
@@ -37,18 +37,7 @@ pub(super) fn rss(args: &RssArgs) -> Result<(), CliError> {
     let profile = &loaded.capture.profile;
     let summary = summary(profile, &heap);
     let warnings = warnings(&loaded, &heap, &[]);
-    let grouping = Grouping::default();
-    let view = View {
-        profile,
-        heap: &heap,
-        summary: &summary,
-        grouping: &grouping,
-        by: GroupBy::Site,
-        raw_frames: false,
-        top: 0,
-        room: None,
-        warnings: &warnings,
-    };
+    let view = View::without_sites(profile, &heap, &summary, &warnings);
     let split = analyse(profile, heap.moment_ns);
     if args.input.json {
         return print_json(&RssJson::new(&view, split.as_ref()));

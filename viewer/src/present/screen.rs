@@ -77,7 +77,30 @@ pub struct View<'a> {
     pub warnings: &'a [String],
 }
 
+/// Of views that show no sites.
+static NO_GROUPS: Grouping = Grouping { groups: Vec::new(), left_out: 0, sites: 0, unnamed: 0, without_file: 0 };
+
 impl<'a> View<'a> {
+    /// A capture as a whole, without its sites.
+    pub fn without_sites(
+        profile: &'a Profile,
+        heap: &'a Heap,
+        summary: &'a Summary,
+        warnings: &'a [String],
+    ) -> View<'a> {
+        View {
+            profile,
+            heap,
+            summary,
+            grouping: &NO_GROUPS,
+            by: GroupBy::Site,
+            raw_frames: false,
+            top: 0,
+            room: None,
+            warnings,
+        }
+    }
+
     /// Groups with live blocks, most bytes first.
     pub fn ranked(&self) -> Vec<&'a Group> {
         self.grouping.ranked(|group| group.live)

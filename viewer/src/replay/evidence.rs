@@ -149,6 +149,19 @@ impl Gathering {
         }
     }
 
+    /// A block of so many bytes was taken out in bin `from` and is back, in the bin under way: until now it was being
+    /// reallocated. At the ends of the bins between it was there all the same.
+    #[cold]
+    pub(super) fn bridge(&mut self, from: u32, bytes: u64) {
+        for (at, bin) in self.evidence.touched.iter_mut().rev().take_while(|(at, _)| *at >= from) {
+            bin.live_bytes = bin.live_bytes.saturating_add(bytes);
+            if *at > from {
+                bin.low_bytes = bin.low_bytes.saturating_add(bytes);
+            }
+        }
+        self.low_bytes = self.low_bytes.saturating_add(bytes);
+    }
+
     /// A block born in `born` lives at the end.
     fn survivor(&mut self, born: u32, bytes: u64) {
         let (survivors, born) = (&mut self.evidence.survivors, born as usize);

@@ -395,6 +395,7 @@ impl<'a, F: Figure> Ledger<'a, F> {
             return false;
         }
         if let Some(held) = state(&mut self.threads, source).held.take() {
+            self.bridge(&held, item.ticks);
             self.retire_held(&held);
         }
         self.reallocations += u64::from(self.window.counts(item.ticks));
@@ -405,14 +406,27 @@ impl<'a, F: Figure> Ledger<'a, F> {
     }
 
     fn undo_realloc(&mut self, item: &Pending, source: Known) {
-        match state(&mut self.threads, source).held.take() {
-            Some(Held { address, block: Some(block), .. }) => self.revive(address, block, item.ticks),
+        let Some(held) = state(&mut self.threads, source).held.take() else { return };
+        self.bridge(&held, item.ticks);
+        match held.block {
+            Some(block) => self.revive(held.address, block, item.ticks),
             // The free that was none is taken back.
-            Some(Held { address, block: None, .. }) => {
-                self.early.remove(&address);
+            None => {
+                self.early.remove(&held.address);
                 self.repairs.unknown_frees = self.repairs.unknown_frees.saturating_sub(1);
             }
-            None => {}
+        }
+    }
+
+    /// A reallocation that took from one bin into another has its outcome: what it moved was live at the bin's end. (Its
+    /// site must not seem to have held nothing whenever one buffer is all that it holds.)
+    fn bridge(&mut self, held: &Held<F>, ticks: u64) {
+        let (Some(block), from) = (&held.block, self.grid.bin(held.ticks)) else { return };
+        if from < self.grid.bin(ticks)
+            && self.counts(block)
+            && let Some(site) = self.sites.change(block.site)
+        {
+            site.gathering.bridge(from, F::estimate(&block.weight()));
         }
     }
 

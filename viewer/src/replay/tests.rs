@@ -118,6 +118,24 @@ fn a_reallocation_is_one_free_and_one_allocation_and_never_temporary() {
     assert_eq!(heap.peak.live_bytes, Measure::exact(30));
 }
 
+/// What the only site holds at the end of each of 64 bins of 100 ticks, when its block's reallocation begins at the end of
+/// one bin and its outcome comes two bins later.
+fn levels_around(outcome: Event) -> Vec<(u64, u64)> {
+    let reallocation = [as_kind(EventKind::ReallocFree, free(1_190, 0x10)), outcome];
+    let events = [[alloc(1_110, 0x10, 100, 1), alloc(1_120, 0x40, 7, 1)], reallocation].concat();
+    let heap = replay(&mut exact(&events, 1_000 + 6_399), ReplayOptions::default());
+    heap.evidence[0].bins()[..6].iter().map(|bin| (bin.live_bytes, bin.low_bytes)).collect()
+}
+
+#[test]
+fn a_block_is_live_while_it_is_reallocated() {
+    // At first nothing lives, then 107 bytes: 7 of them in another block.
+    let done = as_kind(EventKind::ReallocAlloc, alloc(1_310, 0x20, 130, 1));
+    assert_eq!(levels_around(done), [(0, 0), (107, 0), (107, 107), (137, 107), (137, 137), (137, 137)]);
+    let undone = as_kind(EventKind::ReallocUndo, free(1_310, 0x10));
+    assert_eq!(levels_around(undone), [(0, 0), (107, 0), (107, 107), (107, 107), (107, 107), (107, 107)]);
+}
+
 #[test]
 fn a_failed_reallocation_leaves_the_old_block_as_it_was() {
     let heap = heap(&[

@@ -15,15 +15,15 @@ use super::{header, histogram, losses, processes, sites, threads, time, tree};
 const HELP: [(&str, &str); 15] = [
     ("1 … 9, Tab", "panes"),
     ("↑ ↓ j k, PgUp PgDn, Home End", "move"),
-    ("Enter", "stack of a site, evidence for a verdict, open a call, choose a capture"),
+    ("Enter", "stack, evidence, call, capture: open it"),
     ("Esc", "close it; forget the search"),
     ("/", "search for functions"),
-    ("s", "sort sites by live, blocks, at peak, total, name"),
-    ("g", "group by site, function, crate, type, thread, tag"),
+    ("s", "sort sites: live, blocks, peak, total, name"),
+    ("g", "group: site, function, crate, type, thread …"),
     ("[ ]", "the capture before, the next one"),
-    ("m", "mark this moment: changes are shown since then; again: forget it"),
-    ("p", "pause the view; the capture is followed all the same"),
-    ("z", "chart of the whole run, or of the last samples"),
+    ("m", "mark: show changes since now; again: forget"),
+    ("p", "pause the view, not what is followed"),
+    ("z", "chart: the whole run, or the last samples"),
     ("r", "look at sites and verdicts now"),
     ("← → h l", "close and open calls of the tree"),
     ("?", "this page"),
@@ -128,7 +128,7 @@ fn help(app: &App, frame: &mut Frame<'_>) {
     let area = frame.area();
     let area = area.centered(Constraint::Max(78), Constraint::Max(HELP.len() as u16 + 2));
     let line = |(keys, does): &(&'static str, &'static str)| {
-        Line::from(vec![Span::styled(format!(" {keys:<30}"), app.theme.heading()), Span::raw(*does)])
+        Line::from(vec![Span::styled(format!(" {keys:<31}"), app.theme.heading()), Span::raw(*does)])
     };
     let lines: Vec<Line<'_>> = HELP.iter().map(line).collect();
     frame.render_widget(Clear, area);

@@ -5,7 +5,7 @@ use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 
-use crate::follow::{Followed, Strip};
+use crate::follow::{Followed, LimitOf, Strip};
 use crate::model::Measure;
 use crate::present::{safe, units};
 
@@ -24,8 +24,8 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, area: Rect) {
     let rows: [Rect; LINES as usize] = Layout::vertical([Constraint::Length(1); LINES as usize]).areas(area);
     let lines = [
         title(app, &followed, usize::from(area.width)),
-        rss(app, &followed),
-        live(app, &followed),
+        with_trend(rss(app, &followed), trend(app, &followed, followed.trend.rss_bytes), area.width),
+        with_trend(live(app, &followed), trend(app, &followed, followed.trend.live_bytes), area.width),
         rates(app, &followed),
         below(app, &followed, usize::from(area.width)),
     ];
@@ -57,22 +57,34 @@ fn title(app: &App, followed: &Followed, width: usize) -> Line<'static> {
 }
 
 /// A strip with the numbers beside it.
-fn with_strip(app: &App, name: &'static str, strip: &Strip, peak: String, trend: Option<i64>) -> Vec<Span<'static>> {
+fn with_strip(app: &App, name: &'static str, strip: &Strip, peak: String) -> Vec<Span<'static>> {
     let current = strip.current_bytes.map_or_else(|| "–".to_owned(), units::bytes);
-    let trend = trend.map(|bytes| format!("  {} in a minute", change(bytes))).unwrap_or_default();
     vec![
         Span::styled(format!("{name:<5}"), app.theme.heading()),
         app.theme.strip(strip),
         Span::raw(format!(" {current:>8}  peak {peak}")),
-        Span::styled(trend, app.theme.faint()),
     ]
+}
+
+/// Adds what there is room for.
+fn with_trend(mut line: Line<'static>, trend: Option<Span<'static>>, width: u16) -> Line<'static> {
+    line.spans.extend(trend.filter(|trend| line.width() + trend.width() <= usize::from(width)));
+    line
+}
+
+/// The change over the last minute, or since there are readings.
+fn trend(app: &App, followed: &Followed, bytes: Option<i64>) -> Option<Span<'static>> {
+    let seconds = (followed.trend.over_ns + 500_000_000) / 1_000_000_000;
+    let text = bytes.filter(|_| seconds > 0).map(|bytes| format!("  {} in {seconds} s", change(bytes)));
+    text.map(|text| Span::styled(text, app.theme.faint()))
 }
 
 fn rss(app: &App, followed: &Followed) -> Line<'static> {
     let peak = units::bytes(followed.rss.peak_bytes);
-    let mut spans = with_strip(app, "RSS", &followed.rss, peak, followed.trend.rss_bytes);
+    let mut spans = with_strip(app, "RSS", &followed.rss, peak);
     if let Some(limit) = &followed.limit {
-        let text = format!("  {:.1} % of {} ({})", limit.share() * 100.0, units::bytes(limit.bytes), limit.of.name());
+        let of = if limit.of == LimitOf::System { "RAM" } else { limit.of.name() };
+        let text = format!("  {:.1} % of {} {of}", limit.share() * 100.0, units::bytes(limit.bytes));
         spans.push(Span::styled(text, app.theme.level(followed.level)));
     }
     Line::from(spans)
@@ -80,7 +92,7 @@ fn rss(app: &App, followed: &Followed) -> Line<'static> {
 
 fn live(app: &App, followed: &Followed) -> Line<'static> {
     let peak = followed.latest.peak_bytes().map_or_else(|| "–".to_owned(), units::measured_bytes);
-    Line::from(with_strip(app, "live", &followed.live, peak, followed.trend.live_bytes))
+    Line::from(with_strip(app, "live", &followed.live, peak))
 }
 
 fn rates(app: &App, followed: &Followed) -> Line<'static> {
@@ -90,7 +102,7 @@ fn rates(app: &App, followed: &Followed) -> Line<'static> {
     };
     let percent = |percent: Option<f64>| percent.map_or_else(|| "–".to_owned(), |percent| format!("{percent:.1} %"));
     let text = format!(
-        "{}/s in {}/s allocations  freed {}/s  CPU {}  agent {}",
+        "{}/s ({}/s)  freed {}/s  CPU {}  agent {}",
         value(rates.allocated_bytes_per_s, units::bytes),
         value(rates.allocations_per_s, units::count),
         value(rates.freed_bytes_per_s, units::bytes),

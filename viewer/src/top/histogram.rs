@@ -48,7 +48,7 @@ pub(super) fn lifetimes(app: &mut App, frame: &mut Frame<'_>, area: Rect) {
         rest: bucket.unfreed_allocations,
     });
     let basis = if look.profile.is_exact() { "exact" } else { "estimates with their 95 % interval" };
-    let title = format!("lifetimes, allocation to free ({basis}); live blocks by the age they have reached");
+    let title = format!("lifetimes, allocation to free ({basis}); live ones by their age");
     table(app, (frame, area), &title, ["lifetime", "freed", "still live"], bars.collect(), units::duration);
 }
 
@@ -67,8 +67,8 @@ fn table(
     let most = bars.iter().map(|bar| bar.all.value).max().unwrap_or(0);
     let [top, list] = Layout::vertical([Constraint::Length(1), Constraint::Min(1)]).areas(area);
     frame.render_widget(Line::styled(title.to_owned(), app.theme.faint()), top);
-    let widths = [22, 20, 16].map(Constraint::Length).into_iter().chain([Constraint::Min(4)]);
-    let room = usize::from(area.width).saturating_sub(22 + 20 + 16 + 3);
+    let widths = [24, 20, 16].map(Constraint::Length).into_iter().chain([Constraint::Min(4)]);
+    let room = usize::from(area.width).saturating_sub(24 + 20 + 16 + 3);
     let right = |text: String| Text::from(text).right_aligned();
     let rows = bars.iter().map(|shown| {
         Row::new([

@@ -36,8 +36,17 @@ const TURN: Duration = Duration::from_millis(50);
 ///
 /// When the terminal cannot be set up, drawn on or read.
 pub fn run(follower: &Follower, colour: bool) -> io::Result<()> {
+    on_terminal(|terminal| show(terminal, follower, App::new(colour)))
+}
+
+/// Takes the whole terminal for as long as `show` runs, and puts it back in order after that, and before a panic is told.
+///
+/// # Errors
+///
+/// When the terminal cannot be set up or put back, and those of `show`.
+pub fn on_terminal(show: impl FnOnce(&mut DefaultTerminal) -> io::Result<()>) -> io::Result<()> {
     let mut terminal = ratatui::try_init()?;
-    let shown = show(&mut terminal, follower, App::new(colour));
+    let shown = show(&mut terminal);
     ratatui::try_restore()?;
     shown
 }

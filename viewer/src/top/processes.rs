@@ -3,14 +3,17 @@
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span, Text};
-use ratatui::widgets::{Row, Table, TableState};
+use ratatui::widgets::{Cell, Row, Table, TableState};
 
 use crate::follow::{Process, Strip};
-use crate::present::{safe, units};
+use crate::present::units;
 
 use super::app::App;
 use super::draw::note;
 use super::words::head;
+
+/// Columns of everything but names.
+const FIXED: u16 = 10 + 9 + 9 + 9 + 7 + 5;
 
 pub(super) fn draw(app: &mut App, frame: &mut Frame<'_>, area: Rect) {
     let picture = app.picture.clone();
@@ -40,34 +43,23 @@ pub(super) fn draw(app: &mut App, frame: &mut Frame<'_>, area: Rect) {
     frame.render_widget(self::table(app, "CPU", "process", rows), list);
     let sum = &picture.sum;
     let unreadable = if sum.unreadable > 0 { format!(", {} not read", sum.unreadable) } else { String::new() };
-    frame.render_widget(
-        Line::from(vec![
-            Span::styled("sum  ", app.theme.heading()),
-            app.theme.strip(&sum.strip),
-            Span::raw(format!(
-                " {} in {}{unreadable}, CPU {:.1} %; system {} of {}",
-                units::bytes(sum.rss_bytes),
-                if sum.processes == 1 { "1 process".to_owned() } else { format!("{} processes", sum.processes) },
-                sum.cpu_percent,
-                units::bytes(picture.system.used_bytes()),
-                units::bytes(picture.system.total_bytes),
-            )),
-        ]),
-        bottom,
+    let text = format!(
+        " {} in {}{unreadable}, CPU {:.1} %; RAM {} used",
+        units::bytes(sum.rss_bytes),
+        if sum.processes == 1 { "1 process".to_owned() } else { format!("{} processes", sum.processes) },
+        sum.cpu_percent,
+        units::share(picture.system.used_bytes(), picture.system.total_bytes),
     );
+    let name = Span::styled("sum  ", app.theme.heading());
+    frame.render_widget(Line::from(vec![name, app.theme.strip(&sum.strip), Span::raw(text)]), bottom);
 }
 
 fn process_row(app: &App, process: &Process, width: u16) -> Row<'static> {
     if process.memory.is_err() {
-        let text = format!("{} {}", process.memory_text(), safe(&process.name));
-        return Row::new([
-            Text::default(),
-            Text::default(),
-            Text::default(),
-            Text::default(),
-            Text::from(process.pid.to_string()).right_aligned(),
-            Text::styled(head(&text, usize::from(width.saturating_sub(53))), app.theme.warning()),
-        ]);
+        let pid = Text::from(process.pid.to_string()).right_aligned();
+        let name = Text::from(head(&process.name, usize::from(width.saturating_sub(FIXED))));
+        let text = Text::styled(process.memory_text(), app.theme.warning());
+        return Row::new([Cell::new(text).column_span(4), Cell::new(pid), Cell::new(name)]);
     }
     let cpu = process.cpu_percent.map_or_else(|| "–".to_owned(), |percent| format!("{percent:.1} %"));
     let name = if process.command.is_empty() { &process.name } else { &process.command };
@@ -83,7 +75,7 @@ fn row(app: &App, strip: &Strip, what: Line<'static>, pid: u32, name: &str, widt
         right(units::bytes(strip.peak_bytes)),
         Text::from(what),
         right(if pid == 0 { "–".to_owned() } else { pid.to_string() }),
-        Text::from(head(name, usize::from(width.saturating_sub(53)))),
+        Text::from(head(name, usize::from(width.saturating_sub(FIXED)))),
     ])
 }
 
@@ -91,6 +83,6 @@ fn table(app: &App, what: &'static str, name: &'static str, rows: Vec<Row<'stati
     let right = |text: &'static str| Text::from(text).right_aligned();
     let header =
         Row::new([Text::from("RSS"), right("now"), right("peak"), Text::from(what), right("pid"), Text::from(name)]);
-    let widths = [10, 9, 9, 9, 10].map(Constraint::Length).into_iter().chain([Constraint::Min(8)]);
+    let widths = [10, 9, 9, 9, 7].map(Constraint::Length).into_iter().chain([Constraint::Min(8)]);
     Table::new(rows, widths).header(header.style(app.theme.heading())).row_highlight_style(app.theme.chosen())
 }

@@ -13,7 +13,7 @@ use crate::view::{Group, GroupBy};
 
 use super::app::{App, Pane, Sort};
 use super::draw::note;
-use super::words::{head, tail};
+use super::words::{head, tail, wrapped};
 
 /// The groups of a list, in its order.
 fn listed<'a>(app: &App, view: &View<'a>) -> Vec<&'a Group> {
@@ -139,9 +139,9 @@ fn explain(view: &View<'_>, group: &Group, from: usize, frame: &mut Frame<'_>, a
     let text = explain_text(view, group, Screen { width: Some(area.width) });
     let plain = anstream::adapter::strip_str(&text).to_string();
     // The first line says whose capture it is, as the screen's does.
-    let lines: Vec<&str> = plain.lines().skip(2).collect();
+    let lines: Vec<String> = plain.lines().skip(2).flat_map(|line| wrapped(line, usize::from(area.width))).collect();
     let from = from.min(lines.len().saturating_sub(usize::from(area.height)));
-    let shown = lines.into_iter().skip(from).map(|line| Line::from(head(line, usize::from(area.width))));
+    let shown = lines.into_iter().skip(from).map(Line::from);
     frame.render_widget(Paragraph::new(shown.collect::<Vec<_>>()), area);
     from
 }

@@ -4,7 +4,7 @@ use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::Style;
 use ratatui::symbols::Marker;
-use ratatui::text::Line;
+use ratatui::text::{Line, Span};
 use ratatui::widgets::{Axis, Chart, Dataset, GraphType};
 
 use crate::follow::{Followed, Values};
@@ -31,8 +31,7 @@ pub(super) fn draw(app: &mut App, frame: &mut Frame<'_>, area: Rect) {
     let (from, to) = ends(&rss).or(ends(&live)).unwrap_or_default();
     let [top, chart, below] =
         Layout::vertical([Constraint::Length(1), Constraint::Min(3), Constraint::Length(1)]).areas(area);
-    let shown = if app.whole_run { "the whole run" } else { "the last samples" };
-    frame.render_widget(Line::styled(format!("{shown} (z changes that)"), app.theme.faint()), top);
+    frame.render_widget(title(app), top);
     let series =
         [("RSS", &rss, app.theme.rss()), ("live", &live, app.theme.live()), ("limit", &limit, app.theme.limit())];
     let datasets = series.iter().filter(|(_, points, _)| !points.is_empty()).map(|(name, points, style)| {
@@ -45,6 +44,17 @@ pub(super) fn draw(app: &mut App, frame: &mut Frame<'_>, area: Rect) {
         .y_axis(axis(app, [0.0, most], [0.0, most / 2.0, most].map(|bytes| units::bytes(bytes as u64))));
     frame.render_widget(chart_widget, chart);
     frame.render_widget(markers(&followed, area.width, app.theme.faint()), below);
+}
+
+fn title(app: &App) -> Line<'static> {
+    let shown =
+        if app.whole_run { "the whole run, z for the last samples:" } else { "the last samples, z for the whole run:" };
+    Line::from(vec![
+        Span::styled(shown, app.theme.faint()),
+        Span::styled("  ─ RSS", app.theme.rss()),
+        Span::styled("  • live", app.theme.live()),
+        Span::styled("  ─ limit, where it is near", app.theme.limit()),
+    ])
 }
 
 fn axis(app: &App, bounds: [f64; 2], labels: [String; 3]) -> Axis<'static> {

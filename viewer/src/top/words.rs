@@ -33,6 +33,15 @@ pub(super) fn head(text: &str, width: usize) -> String {
     format!("{kept}…")
 }
 
+/// A line in pieces of `width` characters at most.
+pub(super) fn wrapped(line: &str, width: usize) -> Vec<String> {
+    let characters: Vec<char> = line.chars().collect();
+    if characters.is_empty() {
+        return vec![String::new()];
+    }
+    characters.chunks(width.max(1)).map(|piece| piece.iter().collect()).collect()
+}
+
 /// A row of bars of `width` columns at most, `value` of `most` long, in eighths of a column.
 pub(super) fn bar(value: u64, most: u64, width: usize) -> String {
     const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
@@ -55,6 +64,12 @@ mod tests {
         );
         assert_eq!((tail("short", 8), tail("", 0)), ("short".into(), String::new()));
         assert_eq!(tail("a\x1b[31m", 40), r"a\u{1b}[31m");
+    }
+
+    #[test]
+    fn long_lines_go_on_below() {
+        assert_eq!(wrapped("abcde", 2), ["ab", "cd", "e"]);
+        assert_eq!(wrapped("", 2), [""]);
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod reports;
 mod restarts;
 mod rss;
 mod segments;
+mod top;
 mod totals;
 mod types;
 mod valgrind;

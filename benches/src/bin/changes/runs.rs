@@ -5,7 +5,7 @@ use std::process::Command;
 use std::thread;
 
 use clap::ValueEnum;
-use plimsoll_benches::turns::site_of;
+use plimsoll_benches::turns::{Frame, site_of};
 use serde::{Deserialize, Serialize};
 
 use super::subject::{INTERVAL, Plant};
@@ -49,18 +49,6 @@ struct Difference {
     value: i64,
 }
 
-#[derive(Debug, Deserialize)]
-struct Frame {
-    function: Option<String>,
-}
-
-impl Change {
-    fn site(&self) -> Option<usize> {
-        let names = self.frames.iter().map(|frame| frame.function.as_deref().unwrap_or(""));
-        site_of(names.map(|name| name.rsplit("::").next().unwrap_or(name)))
-    }
-}
-
 /// Outcomes of so many pairs, in two threads.
 pub(crate) fn compare(tools: &Tools, plant: Plant, pairs: u64) -> Result<Vec<Outcome>, String> {
     let parts: Vec<Result<Vec<Outcome>, String>> = thread::scope(|scope| {
@@ -87,9 +75,10 @@ fn one(tools: &Tools, plant: Plant, pair: u64) -> Result<Outcome, String> {
         serde_json::from_str(&printed).map_err(|error| format!("{viewer:?} prints no comparison: {error}"))?;
     let planted = plant.sites();
     let is_right = |change: &Change| (change.change.value > 0) == (plant == Plant::More);
-    let reported = |site: usize| diff.changes.iter().any(|change| change.site() == Some(site) && is_right(change));
+    let reported =
+        |site: usize| diff.changes.iter().any(|change| site_of(&change.frames) == Some(site) && is_right(change));
     let is_planted =
-        |change: &&Change| planted.iter().any(|(site, _)| change.site() == Some(*site) && is_right(change));
+        |change: &&Change| planted.iter().any(|(site, _)| site_of(&change.frames) == Some(*site) && is_right(change));
     Ok(Outcome {
         plant,
         seeds,

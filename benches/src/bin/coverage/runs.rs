@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 
-use plimsoll_benches::turns::site_of;
+use plimsoll_benches::turns::{Frame, site_of};
 use serde::{Deserialize, Serialize};
 
 use super::subject::{self, Blocks, INTERVAL, Layout};
@@ -128,17 +128,7 @@ struct Site {
     frames: Vec<Frame>,
 }
 
-#[derive(Debug, Deserialize)]
-struct Frame {
-    function: Option<String>,
-}
-
 impl Site {
-    fn number(&self) -> Option<usize> {
-        let names = self.frames.iter().map(|frame| frame.function.as_deref().unwrap_or(""));
-        site_of(names.map(|name| name.rsplit("::").next().unwrap_or(name)))
-    }
-
     fn figure(&self, figure: Figure) -> Estimate {
         match figure {
             Figure::LiveBytes => self.live_bytes,
@@ -189,7 +179,8 @@ fn one(tools: &Tools, layout: Layout, seed: u64, counts: &mut Counts) -> Result<
     let folder = tempfile::tempdir().map_err(|error| format!("cannot make a folder for a capture: {error}"))?;
     let report = report(tools, layout, seed, &folder.path().join("run.plim"))?;
     let truths = layout.sites(seed);
-    let found: BTreeMap<usize, &Site> = report.sites.iter().filter_map(|site| Some((site.number()?, site))).collect();
+    let found: BTreeMap<usize, &Site> =
+        report.sites.iter().filter_map(|site| Some((site_of(&site.frames)?, site))).collect();
     for figure in FIGURES {
         let estimate = |site: &usize| found.get(site).map(|found| found.figure(figure));
         for (site, blocks) in truths.iter().enumerate() {
@@ -200,7 +191,7 @@ fn one(tools: &Tools, layout: Layout, seed: u64, counts: &mut Counts) -> Result<
             add(counts, (Of::All, figure), seen, truth);
         }
         // The list as `--top` cuts it: by live bytes, the most first.
-        let listed = report.sites.iter().filter_map(Site::number);
+        let listed = report.sites.iter().filter_map(|site| site_of(&site.frames));
         for (rank, site) in listed.enumerate().take(10) {
             let truth = truths.get(site).map_or(0.0, |blocks| figure.truth(blocks));
             if rank == 0 {
