@@ -7,7 +7,15 @@ import { colour } from "./theme.js";
 /** Options of every chart: our own buttons stand above it, and it follows the size of its place. */
 export const CONFIG = { displayModeBar: false, responsive: true, doubleClick: false };
 
+/** An axis of wall times. */
+export const TIME_AXIS = { type: "date", hoverformat: "%H:%M:%S", tickangle: 0, nticks: 8 };
+
 const QUIET = matchMedia("(prefers-reduced-motion: reduce)");
+
+/** So many times the page's letter size, in pixels: charts grow with the page. */
+export function rem(times) {
+  return Math.round(times * Number.parseFloat(getComputedStyle(document.documentElement).fontSize));
+}
 
 /** The layout that every chart begins with. */
 export function layout(more) {
@@ -15,7 +23,7 @@ export function layout(more) {
   const axis = { gridcolor: colour("line"), zeroline: false, linecolor: colour("line-strong"), automargin: true };
   const { xaxis = {}, yaxis = {}, ...rest } = more;
   return {
-    font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: text },
+    font: { family: getComputedStyle(document.body).fontFamily, size: rem(0.8), color: text },
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
     margin: { l: 8, r: 12, t: 8, b: 8 },

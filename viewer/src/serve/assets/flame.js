@@ -1,7 +1,7 @@
 // The flame graph: of now or the selected range, of leaks, or what changed between two moments.
 
 import { getBlob, getJson } from "./api.js";
-import { draw } from "./charts.js";
+import { draw, rem } from "./charts.js";
 import { byId, chartName, el, setText } from "./dom.js";
 import { Panel, place } from "./panel.js";
 import { colour } from "./theme.js";
@@ -10,7 +10,7 @@ import { measuredBytes, measuredCount, moment, share, signedBytes } from "./unit
 
 const SITES = 1000;
 const MINUTE_MS = 60000;
-const ROW_PX = 20;
+const ROW_REM = 1.35;
 
 const OF = {
   live: { sort: "live_bytes", width: (site) => site.live_bytes },
@@ -109,13 +109,13 @@ export class Flame {
       hovertemplate: "%{text}<extra></extra>",
       textinfo: "label",
       tiling: { orientation: "v", pad: 1 },
-      pathbar: { visible: true, side: "top", thickness: 20 },
+      pathbar: { visible: true, side: "top", thickness: rem(1.35) },
       marker: { colors: all.nodes.map((node) => paint(node, of, searched)), line: { width: 0 } },
-      textfont: { color: colour("flame-text"), size: 11 },
-      insidetextfont: { color: colour("flame-text"), size: 11 },
+      textfont: { color: colour("flame-text"), size: rem(0.75) },
+      insidetextfont: { color: colour("flame-text"), size: rem(0.75) },
     };
     const rows = all.ids.reduce((most, id) => Math.max(most, id.split(".").length), 1);
-    draw(this.#place, [trace], { height: Math.max(rows * ROW_PX + 40, 160), margin: { l: 0, r: 0, t: 24, b: 0 }, uniformtext: { minsize: 10, mode: "hide" } });
+    draw(this.#place, [trace], { height: Math.max(rem(rows * ROW_REM + 2.7), rem(11)), margin: { l: 0, r: 0, t: 4, b: 0 }, uniformtext: { minsize: rem(0.67), mode: "hide" } });
   }
 
   async #save() {

@@ -1,7 +1,7 @@
 // How sizes and lifetimes of blocks are spread.
 
 import { getJson } from "./api.js";
-import { byteTicks, draw } from "./charts.js";
+import { byteTicks, draw, rem } from "./charts.js";
 import { byId } from "./dom.js";
 import { Panel } from "./panel.js";
 import { colour } from "./theme.js";
@@ -59,7 +59,7 @@ export class Histogram {
     const traces = parts.map((part) => bars(part, x, span, text));
     const most = Math.max(...all.map((measure) => measure.value));
     draw(this.#place, traces, {
-      height: 240,
+      height: rem(16),
       barmode: "stack",
       bargap: 0.15,
       showlegend: parts.length > 1,

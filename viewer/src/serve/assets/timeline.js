@@ -1,7 +1,7 @@
 // The timeline of one capture: resident set, live bytes, the limit, allocation rate; zoom, and a range to look into.
 
 import { getJson, isAbort } from "./api.js";
-import { byteTicks, draw, localTime, unixTime } from "./charts.js";
+import { TIME_AXIS, byteTicks, draw, localTime, rem, unixTime } from "./charts.js";
 import { byId, chartName } from "./dom.js";
 import { colour } from "./theme.js";
 import { bytes, measuredBytes, moment } from "./units.js";
@@ -141,14 +141,14 @@ export class Timeline {
     const top = limit && limit < most * 4 ? Math.max(limit, most) : most;
     const ends = [time(points[0].at_ms), time(Math.max(points.at(-1).at_ms, points[0].at_ms + 10000))];
     return {
-      height: 340,
+      height: rem(innerHeight > 1200 ? 30 : 23),
       dragmode: this.#dragMode(),
       selectdirection: "h",
       newselection: { line: { color: colour("accent"), width: 1 } },
       hovermode: "x unified",
       showlegend: true,
       legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
-      xaxis: { type: "date", range: this.#zoom ?? ends, hoverformat: "%H:%M:%S", anchor: "y2" },
+      xaxis: { ...TIME_AXIS, nticks: Math.max(3, Math.min(12, Math.floor(this.#place.clientWidth / 130))), range: this.#zoom ?? ends, anchor: "y2" },
       yaxis: { range: [0, top * 1.08], domain: [0.27, 1], fixedrange: true, ...byteTicks(top * 1.08) },
       yaxis2: { ...rateAxis(points), domain: [0, 0.17] },
       shapes: [...markerLines(capture, time), ...rangeBox(this.#range, time)],
@@ -188,7 +188,7 @@ function markerNames(capture, time) {
     showarrow: false,
     xanchor: "left",
     yanchor: "middle",
-    font: { size: 11, color: colour("text-soft") },
+    font: { size: rem(0.73), color: colour("text-soft") },
   }));
 }
 

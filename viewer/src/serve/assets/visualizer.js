@@ -2,7 +2,7 @@
 
 import { takeToken } from "./api.js";
 import { ordered } from "./cards.js";
-import { byteTicks, draw, localTime } from "./charts.js";
+import { TIME_AXIS, byteTicks, draw, localTime, rem } from "./charts.js";
 import { byId, chartName, el, keyed, name, setAttribute, setText, show } from "./dom.js";
 import { Feed } from "./feed.js";
 import { History } from "./history.js";
@@ -104,10 +104,10 @@ function chart(all, subject) {
   draw(byId("chart"), traces, {
     height: Math.max(280, Math.min(innerHeight - 340, 900)),
     hovermode: "x unified",
-    font: { size: 14, color: colour("text-soft"), family: getComputedStyle(document.body).fontFamily },
+    font: { size: rem(0.93), color: colour("text-soft"), family: getComputedStyle(document.body).fontFamily },
     showlegend: traces.length > 1,
     legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
-    xaxis: { type: "date", fixedrange: true, hoverformat: "%H:%M:%S" },
+    xaxis: { ...TIME_AXIS, fixedrange: true, nticks: Math.max(3, Math.min(8, Math.floor(innerWidth / 130))) },
     yaxis: { range: [0, top * 1.08], fixedrange: true, ...byteTicks(top * 1.08) },
     margin: { l: 8, r: 16, t: 12, b: 8 },
     dragmode: false,
@@ -116,7 +116,7 @@ function chart(all, subject) {
 
 function trace(line, paint, alone) {
   return {
-    name: chartName(line.word, 60),
+    name: chartName(line.word, innerWidth < 600 ? 28 : 60),
     x: line.points.map((point) => localTime(point.unixMs)),
     y: line.points.map((point) => point.bytes),
     text: line.points.map((point) => bytes(point.bytes)),
