@@ -101,6 +101,10 @@ impl Recording {
 /// Everything a session needs to know.
 #[derive(Debug, Clone)]
 pub(crate) struct Config {
+    /// Whether to record at once; a session that listens can be asked for it later.
+    pub(crate) records: bool,
+    /// Whether to listen for control.
+    pub(crate) control: bool,
     pub(crate) output: Option<PathBuf>,
     pub(crate) recording: Recording,
     pub(crate) unwinder: Unwinder,
@@ -114,6 +118,8 @@ pub(crate) struct Config {
 impl Default for Config {
     fn default() -> Config {
         Config {
+            records: false,
+            control: false,
             output: None,
             recording: Recording::Sampled { interval: DEFAULT_INTERVAL },
             unwinder: Unwinder::Auto,
@@ -127,15 +133,15 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Reads the `PLIMSOLL_*` variables; `Ok(None)` when they ask for no recording.
-    pub(crate) fn from_env() -> Result<Option<Config>, Kind> {
+    /// Reads the `PLIMSOLL_*` variables. They may ask for nothing: neither to record nor to listen.
+    pub(crate) fn from_env() -> Result<Config, Kind> {
         if crate::sys::is_privileged() {
-            return Ok(None);
+            return Ok(Config::default());
         }
         Config::from_variables(|name| std::env::var_os(name))
     }
 
-    fn from_variables(get: impl Fn(&str) -> Option<std::ffi::OsString>) -> Result<Option<Config>, Kind> {
+    fn from_variables(get: impl Fn(&str) -> Option<std::ffi::OsString>) -> Result<Config, Kind> {
         let text = |name: &'static str| get(name).map(|value| value.to_string_lossy().into_owned());
         let interval = parse(text("PLIMSOLL_INTERVAL"), "PLIMSOLL_INTERVAL", INTERVALS, |value| {
             parse_size(value).filter(|interval| (1..=MAX_INTERVAL).contains(interval))
@@ -164,19 +170,26 @@ impl Config {
             path => path.starts_with('/').then(|| KeepIn::Directory(path.into())),
         })?;
         let seed = parse(text("PLIMSOLL_SEED"), "PLIMSOLL_SEED", "a whole number", |value| u64::from_str(value).ok())?;
-        let recording = recording.unwrap_or(Some(Recording::Sampled { interval }));
+        let control = parse(text("PLIMSOLL_CONTROL"), "PLIMSOLL_CONTROL", "1, 0", |value| match value {
+            "1" => Some(true),
+            "0" | "" => Some(false),
+            _ => None,
+        })?;
+        let default = Recording::Sampled { interval };
+        let recording = recording.unwrap_or(Some(default));
         let output = get("PLIMSOLL_OUTPUT").filter(|path| !path.is_empty()).map(PathBuf::from);
-        let (Some(output), Some(recording)) = (output, recording) else { return Ok(None) };
-        Ok(Some(Config {
-            output: Some(output),
-            recording,
+        Ok(Config {
+            records: output.is_some() && recording.is_some(),
+            control: control.unwrap_or(false),
+            output,
+            recording: recording.unwrap_or(default),
             unwinder: unwinder.unwrap_or_default(),
             max_bytes,
             compression: compression.unwrap_or_default(),
             keep_in: keep_in.unwrap_or_default(),
             seed,
             ..Config::default()
-        }))
+        })
     }
 
     /// The bound on all segments together: as asked, else 1 GiB for a sampled capture and none for an exact one.
@@ -230,7 +243,7 @@ fn parse_size(text: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
-    fn read(variables: &[(&str, &str)]) -> Result<Option<Config>, String> {
+    fn read(variables: &[(&str, &str)]) -> Result<Config, String> {
         let get = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into());
         Config::from_variables(get).map_err(|kind| crate::Error(kind).to_string())
     }
@@ -246,17 +259,29 @@ mod tests {
 
     #[test]
     fn no_output_or_mode_off_is_idle() {
-        assert!(read(&[]).expect("valid").is_none());
-        assert!(read(&[("PLIMSOLL_OUTPUT", "")]).expect("valid").is_none());
-        assert!(read(&[("PLIMSOLL_OUTPUT", "x"), ("PLIMSOLL_MODE", "off")]).expect("valid").is_none());
+        let records = |variables: &[(&str, &str)]| read(variables).expect("valid").records;
+        assert!(!records(&[]) && !records(&[("PLIMSOLL_OUTPUT", "")]));
+        assert!(!records(&[("PLIMSOLL_OUTPUT", "x"), ("PLIMSOLL_MODE", "off")]));
+        assert!(records(&[("PLIMSOLL_OUTPUT", "x")]));
+    }
+
+    #[test]
+    fn control_is_asked_for_apart_from_recording() {
+        let asked = |variables: &[(&str, &str)]| read(variables).map(|config| (config.records, config.control));
+        assert_eq!(asked(&[("PLIMSOLL_CONTROL", "1")]), Ok((false, true)));
+        assert_eq!(asked(&[("PLIMSOLL_CONTROL", "0"), ("PLIMSOLL_OUTPUT", "x")]), Ok((true, false)));
+        let off = [("PLIMSOLL_CONTROL", "1"), ("PLIMSOLL_OUTPUT", "x"), ("PLIMSOLL_MODE", "off")];
+        assert_eq!(asked(&off), Ok((false, true)));
+        let error = asked(&[("PLIMSOLL_CONTROL", "yes")]).expect_err("not a number");
+        assert_eq!(error, "PLIMSOLL_CONTROL=\"yes\" is not valid; allowed: 1, 0");
     }
 
     #[test]
     fn modes_and_bounds() {
-        let config = read(&[("PLIMSOLL_OUTPUT", "x"), ("PLIMSOLL_INTERVAL", "64KiB")]).expect("valid").expect("on");
+        let config = read(&[("PLIMSOLL_OUTPUT", "x"), ("PLIMSOLL_INTERVAL", "64KiB")]).expect("valid");
         assert_eq!(config.recording, Recording::Sampled { interval: 65_536 });
         assert_eq!(config.bound(), Some(1 << 30));
-        let config = read(&[("PLIMSOLL_OUTPUT", "x"), ("PLIMSOLL_MODE", "exact")]).expect("valid").expect("on");
+        let config = read(&[("PLIMSOLL_OUTPUT", "x"), ("PLIMSOLL_MODE", "exact")]).expect("valid");
         assert_eq!((config.recording, config.bound()), (Recording::Exact, None));
     }
 
@@ -283,7 +308,7 @@ mod tests {
         let asked = |value: Option<&str>| {
             let mut variables = vec![("PLIMSOLL_OUTPUT", "x")];
             variables.extend(value.map(|value| ("PLIMSOLL_COMPRESS", value)));
-            read(&variables).map(|config| config.expect("on").compression)
+            read(&variables).map(|config| config.compression)
         };
         assert_eq!(asked(Some("none")), Ok(Compression::None));
         if cfg!(feature = "zstd") {

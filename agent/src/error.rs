@@ -17,6 +17,8 @@ pub(crate) enum Kind {
     NotInstalled,
     BothHooks,
     AlreadyRecording,
+    AlreadyListening,
+    NoControl(String),
     NoMemory,
     NoThread(i32),
     BadInterval,
@@ -59,6 +61,14 @@ impl fmt::Display for Error {
             Kind::AlreadyRecording => {
                 f.write_str("a session is already recording in this process; finish or drop it before starting another")
             }
+            Kind::AlreadyListening => f.write_str(
+                "this process listens for control already; finish or drop that session before starting another",
+            ),
+            Kind::NoControl(why) => write!(
+                f,
+                "cannot make a control socket: {why}; give XDG_RUNTIME_DIR a directory of this user's alone, or leave \
+                 PLIMSOLL_CONTROL out"
+            ),
             Kind::NoMemory => {
                 f.write_str("the system refused memory for the agent's tables; is an address-space limit set?")
             }

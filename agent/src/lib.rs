@@ -16,7 +16,8 @@
 //! `PLIMSOLL_OUTPUT=run.plim` (or `captures/`, for a new file at each start) it records: by default one sample per
 //! 512 KiB allocated, with its stack, until it is freed; with `PLIMSOLL_MODE=exact` every allocation, free and
 //! reallocation. `plimsoll report run.plim`, the viewer's command, shows what holds the memory. Build with
-//! `debug = 1` for file and line in stacks.
+//! `debug = 1` for file and line in stacks. With `PLIMSOLL_CONTROL=1` it listens to `plimsoll ctl`, which starts and stops
+//! recording, names moments, and has the allocator give memory back, while the program runs.
 //!
 //! # What it promises
 //!
@@ -63,7 +64,7 @@
 //! - `zstd`: captures are compressed with zstd at level 1 on the writer thread, which then holds about 1 MiB more and
 //!   takes three to nine times its CPU time ([`Compression`]). Builds C code.
 //! - `tracking-allocator`: an adapter for programs that use that crate.
-//! - `jemalloc`, `mimalloc`: [`AllocatorStats`] of that allocator, for [`Allocator::with_stats`].
+//! - `jemalloc`, `mimalloc`: [`AllocatorStats`] of that allocator (what it holds, and how it gives memory back), for [`Allocator::with_stats`].
 //!
 //! # Platforms
 //!
@@ -81,6 +82,7 @@ mod byte_counter;
 mod chunk;
 mod clock;
 mod config;
+mod control;
 mod dead_arenas;
 mod error;
 mod filter;

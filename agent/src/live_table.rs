@@ -26,14 +26,25 @@ pub(crate) struct Sample {
     pub(crate) stack: u32,
     pub(crate) thread: u32,
     pub(crate) tag: u32,
-    /// The interval is the session's first one, doubled this often.
-    pub(crate) doublings: u8,
+    /// Which of the session's intervals chose it.
+    pub(crate) step: u8,
+}
+
+/// What thinning makes of a sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It goes on as it is.
+    Stays,
+    /// It stands for more from now on: as many as one chosen at the new step.
+    Raised,
+    /// It is forgotten.
+    Dropped,
 }
 
 /// An address and a size take 48 bits each on every platform Linux has, unless asked otherwise; the rest is packed.
 #[derive(Default)]
 struct Entry {
-    /// Address, and doublings above bit 48. While free: the next free entry's id.
+    /// Address, and above bit 48 the step. While free: the next free entry's id.
     address: AtomicU64,
     /// Size, and tag above bit 48.
     size: AtomicU64,
@@ -49,7 +60,7 @@ const LOW_48: u64 = (1 << 48) - 1;
 
 impl Entry {
     fn store(&self, sample: &Sample) {
-        self.address.store(sample.address as u64 & LOW_48 | u64::from(sample.doublings) << 48, Ordering::Relaxed);
+        self.address.store(sample.address as u64 & LOW_48 | u64::from(sample.step) << 48, Ordering::Relaxed);
         self.size.store(sample.size & LOW_48 | u64::from(sample.tag & 0xFFFF) << 48, Ordering::Relaxed);
         self.ticks.store(sample.ticks, Ordering::Relaxed);
         self.stack.store(u64::from(sample.stack) | u64::from(sample.thread) << 32, Ordering::Relaxed);
@@ -66,7 +77,7 @@ impl Entry {
             stack: stack as u32,
             thread: (stack >> 32) as u32,
             tag: (size >> 48) as u32,
-            doublings: (address >> 48) as u8,
+            step: (address >> 48) as u8,
         }
     }
 }
@@ -243,29 +254,34 @@ impl LiveTable {
         })
     }
 
-    /// Raises every sample that `keep` accepts to `doublings` and takes the others out; samples that are there already
-    /// are left alone. Returns the addresses kept, and those dropped with their entries, which the caller gives back
+    /// Does to every sample of an earlier step than `step` what `fate` says. Returns the addresses kept, and those dropped with their entries, which the caller gives back
     /// once no hook can still be looking at them.
-    pub(crate) fn thin(&self, doublings: u8, mut keep: impl FnMut(&Sample) -> bool) -> (Vec<u64>, Vec<(u64, u32)>) {
+    pub(crate) fn thin(&self, step: u8, mut fate: impl FnMut(&Sample) -> Fate) -> (Vec<u64>, Vec<(u64, u32)>) {
         let (mut kept, mut dropped) = (Vec::new(), Vec::new());
         for (at, position) in self.index.iter().enumerate() {
             let key = position.load(Ordering::Acquire);
             let Some(entry) = self.entry(key & 0xFFFF) else { continue };
             let sample = entry.load();
-            if position.load(Ordering::Acquire) != key || sample.doublings >= doublings {
+            if position.load(Ordering::Acquire) != key || sample.step >= step {
                 continue;
             }
-            if keep(&sample) {
-                let address = sample.address as u64;
-                let word = address & LOW_48 | u64::from(sample.doublings) << 48;
-                let raised = address & LOW_48 | u64::from(doublings) << 48;
-                if entry.address.compare_exchange(word, raised, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
-                    kept.push(address);
+            match fate(&sample) {
+                Fate::Stays => {}
+                Fate::Raised => {
+                    let address = sample.address as u64;
+                    let word = address & LOW_48 | u64::from(sample.step) << 48;
+                    let raised = address & LOW_48 | u64::from(step) << 48;
+                    if entry.address.compare_exchange(word, raised, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+                        kept.push(address);
+                    }
                 }
-            } else if position.compare_exchange(key, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
-                self.live.fetch_sub(1, Ordering::Relaxed);
-                self.forget_passing(hash(sample.address), Some(at / LINE));
-                dropped.push((sample.address as u64, key & 0xFFFF));
+                Fate::Dropped => {
+                    if position.compare_exchange(key, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+                        self.live.fetch_sub(1, Ordering::Relaxed);
+                        self.forget_passing(hash(sample.address), Some(at / LINE));
+                        dropped.push((sample.address as u64, key & 0xFFFF));
+                    }
+                }
             }
         }
         (kept, dropped)
@@ -278,7 +294,7 @@ mod tests {
     use std::collections::HashMap;
 
     fn sample(address: usize, size: u64) -> Sample {
-        Sample { address, size, ticks: size + 1, stack: 3, thread: 4, tag: 5, doublings: 1 }
+        Sample { address, size, ticks: size + 1, stack: 3, thread: 4, tag: 5, step: 1 }
     }
 
     #[test]
@@ -315,14 +331,20 @@ mod tests {
     }
 
     #[test]
-    fn thinning_doubles_the_kept_and_forgets_the_dropped() {
+    fn thinning_raises_the_kept_and_forgets_the_dropped() {
         let table = LiveTable::map().expect("memory");
         (0..100).for_each(|n| assert!(table.insert(&sample(0x1000 + n * 16, n as u64))));
-        let (kept, dropped) = table.thin(2, |sample| sample.size % 2 == 0);
-        assert_eq!((kept.len(), dropped.len(), table.len()), (50, 50, 50));
+        let fate = |sample: &Sample| match sample.size {
+            60.. => Fate::Stays,
+            size if size % 2 == 0 => Fate::Raised,
+            _ => Fate::Dropped,
+        };
+        let (kept, dropped) = table.thin(2, fate);
+        assert_eq!((kept.len(), dropped.len(), table.len()), (30, 30, 70));
         dropped.iter().for_each(|(_, id)| table.give_back(*id));
-        assert!(table.samples().all(|sample| sample.doublings == 2));
-        assert_eq!(table.thin(2, |_| false), (vec![], vec![]), "what is at the interval already stays");
+        assert!(table.samples().all(|sample| sample.step == if sample.size < 60 { 2 } else { 1 }));
+        let (kept, dropped) = table.thin(2, |_| Fate::Dropped);
+        assert_eq!((kept.len(), dropped.len()), (0, 40), "what is at the step already stays");
         assert_eq!(table.remove(0x1010), None);
         assert!(table.remove(0x1020).is_some());
     }

@@ -8,6 +8,7 @@
 
 mod current;
 mod ends;
+mod intervals;
 mod sizes;
 
 use std::ops::Range;
@@ -34,6 +35,7 @@ use crate::{clock, filter, sys};
 pub(crate) use current::*;
 use ends::THREAD_ENDS;
 pub(crate) use ends::ThreadEnd;
+use intervals::Intervals;
 pub(crate) use sizes::TableSizes;
 
 /// Longest time that a hook waits for the writer.
@@ -44,9 +46,7 @@ pub(crate) struct Recorder {
     /// Tells sessions of this process apart, from 1.
     pub(crate) session: u32,
     pub(crate) mode: Mode,
-    pub(crate) first_interval: u64,
-    /// How often the interval was doubled.
-    pub(crate) doublings: AtomicU32,
+    pub(crate) intervals: Intervals,
     pub(crate) seed: u64,
     pub(crate) paused: AtomicBool,
     pub(crate) arena: SharedArena,
@@ -85,8 +85,7 @@ impl Recorder {
         Some(Recorder {
             session,
             mode,
-            first_interval,
-            doublings: AtomicU32::new(0),
+            intervals: Intervals::new(first_interval),
             seed,
             paused: AtomicBool::new(false),
             arena: SharedArena::map(place)?,
@@ -104,16 +103,6 @@ impl Recorder {
             waits: AtomicU64::new(0),
             waited_ns: AtomicU64::new(0),
         })
-    }
-
-    /// Interval in force, in bytes.
-    pub(crate) fn interval(&self) -> u64 {
-        self.interval_after(self.doublings.load(Ordering::Relaxed) as u8)
-    }
-
-    /// The first interval doubled that often.
-    pub(crate) fn interval_after(&self, doublings: u8) -> u64 {
-        self.first_interval.saturating_mul(1u64.checked_shl(u32::from(doublings)).unwrap_or(u64::MAX))
     }
 
     /// Memory of the tables, as far as it was touched at most.
@@ -166,10 +155,10 @@ impl Recorder {
         }
         let _signals = SignalsBlocked::new();
         let stack = self.stack(slot, size as u64, registers);
-        // Those that the gap just used up was drawn with.
-        let doublings = slot.interval.load(Ordering::Relaxed) as u8;
+        // The one that the gap just used up was drawn with.
+        let step = slot.interval.load(Ordering::Relaxed) as u8;
         let event = event(slot, kind, self.place_and_time(slot, address), (size as u64, stack));
-        let event = Event { interval_bytes: self.interval_after(doublings), ..event };
+        let event = Event { interval_bytes: self.intervals.of(step), ..event };
         let sample = Sample {
             address,
             size: size as u64,
@@ -177,7 +166,7 @@ impl Recorder {
             stack,
             thread: event.thread,
             tag: event.tag,
-            doublings,
+            step,
         };
         self.rearm(slot);
         if self.keep(&sample) {
@@ -276,10 +265,10 @@ impl Recorder {
 
     fn draw(&self, slot: &Slot, from: u64) {
         let mut random = Random::from_state(slot.random.load(Ordering::Relaxed));
-        let doublings = self.doublings.load(Ordering::Relaxed) as u8;
-        let gap = random.gap(self.interval_after(doublings));
+        let step = self.intervals.step();
+        let gap = random.gap(self.intervals.of(step));
         slot.random.store(random.state(), Ordering::Relaxed);
-        slot.interval.store(u64::from(doublings), Ordering::Relaxed);
+        slot.interval.store(u64::from(step), Ordering::Relaxed);
         slot.sample_bytes.store(from.saturating_add(gap), Ordering::Relaxed);
     }
 

@@ -17,6 +17,7 @@
 //! | allocated while paused | not recorded | ignored | in the totals only |
 //! | alive at the end | recorded | – | live at the end |
 
+mod current;
 mod launch;
 
 use std::path::PathBuf;
@@ -24,14 +25,17 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
-use plimsoll_format::{EndReason, Hook, Phase, Record};
+use plimsoll_format::{EndReason, Hook, Phase};
 
 use crate::agent_side::{self, AgentThread};
 use crate::config::{Compression, Config, KeepIn, Recording, Unwinder};
 use crate::error::{Error, Kind};
 use crate::recorder::{self, Recorder};
 use crate::writer::{Shared, lock};
-use crate::{clock, filter, reserve, slot, sys, watcher};
+use crate::{control, filter, reserve, slot, sys, watcher};
+
+use current::Change;
+pub(crate) use current::{Busy, count, start_asked, stop_asked, with_current};
 
 /// Characters kept of a marker's name.
 const LONGEST_MARKER: usize = 1024;
@@ -61,6 +65,8 @@ const LAST_READING_WAIT: Duration = Duration::from_millis(500);
 pub struct Session {
     /// Number of the session in this process, 0 for an idle one.
     number: u32,
+    /// Whether it listens for control. What is started by that is this session's too.
+    listens: bool,
 }
 
 /// What a finished session has written.
@@ -96,15 +102,17 @@ pub struct Builder {
 }
 
 /// A session that records.
-struct Running {
+pub(crate) struct Running {
     number: u32,
+    /// Started by a request, not by the program.
+    was_asked_for: bool,
     pid: u32,
-    recorder: &'static Recorder,
-    shared: Arc<Shared>,
+    pub(crate) recorder: &'static Recorder,
+    pub(crate) shared: Arc<Shared>,
     writer: AgentThread,
     watcher: AgentThread,
     watcher_stop: Arc<watcher::Stop>,
-    path: PathBuf,
+    pub(crate) path: PathBuf,
 }
 
 /// The session that records now. Held only while it is looked at; never touched by a hook.
@@ -122,12 +130,34 @@ impl Session {
     /// `off`; `PLIMSOLL_INTERVAL` the mean bytes between samples (512KiB); `PLIMSOLL_MAX_BYTES` the bound on the
     /// capture (1GiB sampled, none exact); `PLIMSOLL_UNWINDER` is `auto`, `framehop`, `frame-pointer` or `backtrace`;
     /// `PLIMSOLL_COMPRESS` is `zstd` or `none` (by the crate's feature `zstd`, [`Compression`]); `PLIMSOLL_ARENA` is
-    /// `shared`, `off` or a directory ([`KeepIn`]); `PLIMSOLL_SEED` makes sampling repeatable. All are ignored in a process with raised privileges.
+    /// `shared`, `off` or a directory ([`KeepIn`]); `PLIMSOLL_SEED` makes sampling repeatable; `PLIMSOLL_CONTROL` is `1` for
+    /// a session that listens to `plimsoll ctl` ([`Builder::control`]), also while it is idle, and `0` (default) for none.
+    /// All are ignored in a process with raised privileges.
     pub fn from_env_or_idle() -> Session {
-        Session::from_env().unwrap_or_else(|error| {
-            agent_side::run(|| say(&format!("not recording: {error}")));
-            Session { number: 0 }
-        })
+        let not = |what: &str, error: Error| agent_side::run(|| say(&format!("not {what}: {error}")));
+        let idle = Session { number: 0, listens: false };
+        let config = match owned(Config::from_env) {
+            Ok(config) => config,
+            Err(error) => {
+                not("recording", error);
+                return idle;
+            }
+        };
+        let (records, listens) = (config.records, config.control);
+        if !records && !listens {
+            return idle;
+        }
+        // One may go on without the other.
+        let hook = match ready() {
+            Ok(hook) => hook,
+            Err(error) => {
+                not("recording", error);
+                return idle;
+            }
+        };
+        let listens = listens && listen(&config, hook).map_err(|error| not("listening for control", error)).is_ok();
+        let number = if records { record(&config, hook) } else { Ok(0) };
+        Session { number: number.map_err(|error| not("recording", error)).unwrap_or(0), listens }
     }
 
     /// As [`Session::from_env_or_idle`], for programs that want to handle what is wrong.
@@ -136,10 +166,7 @@ impl Session {
     /// A variable that cannot be understood (the text names it, its value and what is allowed), or a session that
     /// cannot be started, as in [`Builder::start`].
     pub fn from_env() -> Result<Session, Error> {
-        match owned(Config::from_env)? {
-            Some(config) => start(&config),
-            None => Ok(Session { number: 0 }),
-        }
+        start(&owned(Config::from_env)?)
     }
 
     /// A session set up by the program.
@@ -147,9 +174,9 @@ impl Session {
         Builder::default()
     }
 
-    /// Whether this session records (also while paused), rather than being idle.
+    /// Whether this session records (also while paused), rather than being idle or ended by control.
     pub fn is_recording(&self) -> bool {
-        self.number != 0
+        self.with_running(|_| ()).is_some()
     }
 
     /// Stops recording allocations; frees of recorded blocks are recorded further, so that nothing looks leaked.
@@ -163,29 +190,28 @@ impl Session {
     }
 
     fn set_phase(&self, phase: Phase) {
-        self.with_running(|running| {
-            running.recorder.paused.store(phase == Phase::Paused, Ordering::Relaxed);
-            running.shared.note([Record::Phase { ticks: clock::now(), phase }]);
-        });
+        self.with_running(|running| running.set_phase(phase));
     }
 
     /// Puts a named moment into the capture; views accept its name as a time.
     pub fn mark(&self, name: &str) {
-        self.with_running(|running| {
-            let name = name.chars().take(LONGEST_MARKER).collect();
-            running.shared.note([Record::Marker { ticks: clock::now(), name }]);
-        });
+        self.with_running(|running| running.mark(name.chars().take(LONGEST_MARKER).collect()));
     }
 
-    fn with_running(&self, work: impl FnOnce(&Running)) {
-        if self.number == 0 || OWNER.load(Ordering::Relaxed) != std::process::id() {
-            return;
+    fn with_running<R>(&self, work: impl FnOnce(&Running) -> R) -> Option<R> {
+        if self.is_idle() || OWNER.load(Ordering::Relaxed) != std::process::id() {
+            return None;
         }
-        agent_side::run(|| {
-            if let Some(running) = lock(&RUNNING).as_ref().filter(|running| running.number == self.number) {
-                work(running);
-            }
-        });
+        agent_side::run(|| lock(&RUNNING).as_ref().filter(|running| self.owns(running)).map(work))
+    }
+
+    /// Neither recording nor listening.
+    fn is_idle(&self) -> bool {
+        self.number == 0 && !self.listens
+    }
+
+    fn owns(&self, running: &Running) -> bool {
+        running.number == self.number || self.listens && running.was_asked_for
     }
 
     /// Ends the session: what is on its way is written, the file closed.
@@ -193,14 +219,28 @@ impl Session {
     /// # Errors
     /// Writing failed at some point (the capture says what is missing), or the writer did not finish within ten
     /// seconds.
-    pub fn finish(mut self) -> Result<Summary, Error> {
-        finish(std::mem::take(&mut self.number), EndReason::Finished, FINISH_WAIT)
+    pub fn finish(self) -> Result<Summary, Error> {
+        // Nothing is left for the drop that follows.
+        owned(|| self.end())
+    }
+
+    fn end(&self) -> Result<Summary, Kind> {
+        if self.is_idle() {
+            return Ok(Summary::default());
+        }
+        if self.listens {
+            // First, so that nothing is started behind our back.
+            control::close();
+        }
+        finish_running(|running| self.owns(running), EndReason::Finished, FINISH_WAIT)
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
-        finish_unasked(std::mem::take(&mut self.number), EndReason::Finished, FINISH_WAIT);
+        // As in `finish`, for when nobody asks what became of the session: a write error was said when it happened.
+        // Nothing of this is the program's allocation.
+        agent_side::run(|| drop(self.end()));
     }
 }
 
@@ -263,13 +303,25 @@ impl Builder {
         self
     }
 
-    /// Starts recording.
+    /// Whether to listen to `plimsoll ctl` and the dashboard, on a Unix socket that this user (and root) alone can reach:
+    /// they can start and stop recording, name moments and give memory back. It takes one thread, which sleeps; without
+    /// an output the session is idle until it is asked to record. Off unless said otherwise.
+    pub fn control(mut self, listens: bool) -> Builder {
+        self.config.control = listens;
+        self
+    }
+
+    /// Starts recording, or listening, or both.
     ///
     /// # Errors
-    /// No output was given or it cannot be created (an existing file is refused); an interval or a bound is out of
-    /// range; zstd was asked for and is not built in; [`Allocator`](crate::Allocator) is not the global allocator; a session is recording already; the system
+    /// Neither an output nor control was given; the output cannot be created (an existing file is refused); an interval or
+    /// a bound is out of range; there is no place for the control socket, or this process listens already; zstd was asked for and is not built in; [`Allocator`](crate::Allocator) is not the global allocator; a session is recording already; the system
     /// refuses memory or a thread. Nothing is recorded then, and the program can go on.
-    pub fn start(self) -> Result<Session, Error> {
+    pub fn start(mut self) -> Result<Session, Error> {
+        self.config.records = self.config.output.is_some();
+        if !self.config.records && !self.config.control {
+            return Err(Kind::NoOutput.into());
+        }
         start(&self.config)
     }
 }
@@ -284,11 +336,37 @@ fn owned<T: Clone>(work: impl FnOnce() -> Result<T, Kind>) -> Result<T, Error> {
 }
 
 fn start(config: &Config) -> Result<Session, Error> {
-    let hook = installed_hook()?;
-    if !reserve::map() {
-        return Err(Kind::NoMemory.into());
+    let mut session = Session { number: 0, listens: false };
+    if !config.records && !config.control {
+        return Ok(session);
     }
-    owned(|| launch::start_running(config, hook)).map(|number| Session { number })
+    let hook = ready()?;
+    if config.control {
+        listen(config, hook)?;
+        // From here on an error ends it again.
+        session.listens = true;
+    }
+    if config.records {
+        session.number = record(config, hook)?;
+    }
+    Ok(session)
+}
+
+/// What a session needs in any case: a hook that is called, and the reserve.
+fn ready() -> Result<Hook, Error> {
+    let hook = installed_hook()?;
+    if reserve::map() { Ok(hook) } else { Err(Kind::NoMemory.into()) }
+}
+
+fn listen(config: &Config, hook: Hook) -> Result<(), Error> {
+    owned(|| {
+        at_process_events();
+        control::listen(config, hook)
+    })
+}
+
+fn record(config: &Config, hook: Hook) -> Result<u32, Error> {
+    owned(|| launch::start_running(config, hook, false))
 }
 
 /// Which hook sees this program's allocations: makes one and looks how often it was counted.
@@ -307,28 +385,19 @@ pub(crate) fn installed_hook() -> Result<Hook, Error> {
     }
 }
 
-fn finish(number: u32, reason: EndReason, longest: Duration) -> Result<Summary, Error> {
-    owned(|| finish_running(number, reason, longest))
-}
-
-/// As [`finish`], for when nobody asks what became of the session: a write error was said when it happened. Nothing of
-/// this is the program's allocation.
-fn finish_unasked(number: u32, reason: EndReason, longest: Duration) {
-    agent_side::run(|| drop(finish_running(number, reason, longest)));
-}
-
-fn finish_running(number: u32, reason: EndReason, longest: Duration) -> Result<Summary, Kind> {
-    if number == 0 || OWNER.load(Ordering::Relaxed) != std::process::id() {
+/// Ends the session that runs, if `is_meant` says so.
+fn finish_running(
+    is_meant: impl FnOnce(&Running) -> bool,
+    reason: EndReason,
+    longest: Duration,
+) -> Result<Summary, Kind> {
+    if OWNER.load(Ordering::Relaxed) != std::process::id() {
         return Ok(Summary::default());
     }
-    let mut running = lock(&RUNNING);
-    match running.take() {
-        Some(ours) if ours.number == number => stop(ours, reason, longest),
-        other => {
-            *running = other;
-            Ok(Summary::default())
-        }
-    }
+    // One that is being ended by control is waited for: after this the process may exit.
+    let _change = Change::begin_within(longest);
+    let running = lock(&RUNNING).take_if(|running| is_meant(running));
+    running.map_or_else(|| Ok(Summary::default()), |running| stop(running, reason, longest))
 }
 
 fn stop(running: Running, reason: EndReason, longest: Duration) -> Result<Summary, Kind> {
@@ -372,12 +441,16 @@ fn at_process_events() {
     static ONCE: Once = Once::new();
     extern "C" fn on_exit() {
         // A forked child that exits finds its parent's session here, perhaps locked by a thread that it does not have.
-        if OWNER.load(Ordering::Relaxed) == std::process::id() {
-            let number = lock(&RUNNING).as_ref().map_or(0, |running| running.number);
-            finish_unasked(number, EndReason::Exit, EXIT_WAIT);
+        if OWNER.load(Ordering::Relaxed) == std::process::id() || control::is_listening() {
+            agent_side::run(|| {
+                control::close();
+                drop(finish_running(|_| true, EndReason::Exit, EXIT_WAIT));
+            });
         }
     }
     extern "C" fn in_child() {
+        control::abandon();
+        Change::forget_other_threads();
         recorder::abandon();
         slot::forget_other_threads();
         reserve::forget_other_threads();

@@ -121,6 +121,18 @@ pub(crate) fn candidates() -> Vec<PathBuf> {
 
 /// Makes a directory for the user alone, or sees that it is one, in memory.
 fn own_directory(path: &Path) -> Result<(), String> {
+    private_directory(path)?;
+    if !sys::is_in_memory(path) {
+        return Err(format!("{}: not in memory (tmpfs)", path.display()));
+    }
+    Ok(())
+}
+
+/// Makes a directory for the user alone, or sees that it is one.
+///
+/// # Errors
+/// It cannot be made, or is not the user's alone.
+pub(crate) fn private_directory(path: &Path) -> Result<(), String> {
     let said = |what: String| format!("{}: {what}", path.display());
     match DirBuilder::new().mode(0o700).create(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(said(error.to_string())),
@@ -129,9 +141,6 @@ fn own_directory(path: &Path) -> Result<(), String> {
     let metadata = path.symlink_metadata().map_err(|error| said(error.to_string()))?;
     if !metadata.is_dir() || metadata.uid() != sys::user() || metadata.mode() & 0o077 != 0 {
         return Err(said("not a directory of this user's alone".to_owned()));
-    }
-    if !sys::is_in_memory(path) {
-        return Err(said("not in memory (tmpfs)".to_owned()));
     }
     Ok(())
 }

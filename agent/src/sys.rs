@@ -4,7 +4,8 @@
 
 use std::ffi::{CString, c_int};
 use std::fs::File;
-use std::os::fd::AsRawFd;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd};
 use std::path::Path;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
@@ -261,4 +262,116 @@ pub(crate) fn write_to_stderr(text: &[u8]) {
             libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), text.len());
         }
     }
+}
+
+/// What a descriptor is waited for, and whether it came.
+pub(crate) use libc::pollfd;
+
+/// Waits until something can be read from one of `waited` (or accepted, or it has ended), for `timeout` at most.
+pub(crate) fn poll(waited: &mut [pollfd], timeout: Duration) {
+    let timeout = c_int::try_from(timeout.as_millis()).unwrap_or(c_int::MAX);
+    // SAFETY: the entries are as many as stated. An error leaves what they said before, which is nothing.
+    unsafe { libc::poll(waited.as_mut_ptr(), waited.len() as libc::nfds_t, timeout) };
+}
+
+/// Takes the next connection, which does not block and is not inherited by other programs.
+///
+/// # Errors
+/// There is none, or the system refuses.
+pub(crate) fn accept(listener: &File) -> io::Result<File> {
+    let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+    // SAFETY: the peer's address is not asked for; a new descriptor is nobody's yet.
+    unsafe {
+        match libc::accept4(listener.as_raw_fd(), std::ptr::null_mut(), std::ptr::null_mut(), flags) {
+            -1 => Err(io::Error::last_os_error()),
+            new => Ok(File::from_raw_fd(new)),
+        }
+    }
+}
+
+/// Whether somebody listens on the Unix socket at `path`. Never waits, as a connection to one whose queue is full would.
+///
+/// # Errors
+/// Nobody does, for this reason.
+pub(crate) fn is_listened_to(path: &Path) -> io::Result<()> {
+    use std::os::unix::ffi::OsStrExt;
+    let mut address = libc::sockaddr_un { sun_family: libc::AF_UNIX as libc::sa_family_t, sun_path: [0; 108] };
+    let bytes = path.as_os_str().as_bytes();
+    // The last one stays zero.
+    if bytes.len() >= address.sun_path.len() {
+        return Err(io::ErrorKind::InvalidFilename.into());
+    }
+    for (to, from) in address.sun_path.iter_mut().zip(bytes) {
+        *to = *from as libc::c_char;
+    }
+    // SAFETY: the new descriptor is nobody's and closed with its file; the address is read for the length stated.
+    unsafe {
+        let flags = libc::SOCK_STREAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+        let socket = libc::socket(libc::AF_UNIX, flags, 0);
+        if socket == -1 {
+            return Err(io::Error::last_os_error());
+        }
+        let socket = File::from_raw_fd(socket);
+        let length = size_of::<libc::sockaddr_un>() as libc::socklen_t;
+        match libc::connect(socket.as_raw_fd(), (&raw const address).cast(), length) {
+            0 => Ok(()),
+            _ => match io::Error::last_os_error() {
+                full if full.kind() == io::ErrorKind::WouldBlock => Ok(()),
+                error => Err(error),
+            },
+        }
+    }
+}
+
+/// The user at the other end of a Unix socket, as of when it was connected.
+pub(crate) fn peer_user(socket: &File) -> Option<u32> {
+    let mut peer = libc::ucred { pid: 0, uid: u32::MAX, gid: u32::MAX };
+    let mut length = size_of::<libc::ucred>() as libc::socklen_t;
+    // SAFETY: the option's value is written to `peer`, at most `length` bytes.
+    let failed = unsafe {
+        let value = (&raw mut peer).cast();
+        libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_PEERCRED, value, &raw mut length)
+    };
+    (failed == 0).then_some(peer.uid)
+}
+
+/// Ends the connection, whoever else has a copy of the descriptor. What was sent still arrives.
+pub(crate) fn shut_down(socket: &File) {
+    // SAFETY: shutdown takes a descriptor and touches no memory.
+    unsafe { libc::shutdown(socket.as_raw_fd(), libc::SHUT_RDWR) };
+}
+
+/// Ends whatever waits on a socket, in this thread or another, if `number` is still the socket of that device and number.
+pub(crate) fn shut_down_if_still(number: c_int, identity: (u64, u64)) {
+    if is_still(number, identity) {
+        // SAFETY: shutdown takes a descriptor and touches no memory.
+        unsafe { libc::shutdown(number, libc::SHUT_RDWR) };
+    }
+}
+
+/// Closes descriptor `number` if the file on it is still the one of that device and number. For forked children: nothing
+/// but system calls.
+pub(crate) fn close_if_still(number: c_int, identity: (u64, u64)) {
+    if is_still(number, identity) {
+        // SAFETY: the descriptor is the agent's.
+        unsafe { libc::close(number) };
+    }
+}
+
+fn is_still(number: c_int, identity: (u64, u64)) -> bool {
+    let mut found = std::mem::MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: the structure is read only when the system says that it filled it.
+    unsafe {
+        libc::fstat(number, found.as_mut_ptr()) == 0 && {
+            let found = found.assume_init();
+            (found.st_dev, found.st_ino) == identity
+        }
+    }
+}
+
+/// Whether a process of this number exists, as far as this one can see.
+pub(crate) fn process_exists(pid: u32) -> bool {
+    let Ok(pid) = libc::pid_t::try_from(pid) else { return false };
+    // SAFETY: signal 0 is none; nothing is sent.
+    unsafe { libc::kill(pid, 0) == 0 || io::Error::last_os_error().raw_os_error() != Some(libc::ESRCH) }
 }

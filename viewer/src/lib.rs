@@ -2,12 +2,14 @@
 //!
 //! The pipeline: [`capture`] reads a file into a [`model::Profile`], [`replay`] follows its events into a
 //! [`replay::Heap`], [`symbolize`] names its stacks, [`analysis`] and [`view`] answer questions, [`present`] shows the
-//! answers. [`follow`] does so while a capture grows, [`top`] shows that in a terminal. [`cli`] is the command line around it.
+//! answers. [`follow`] does so while a capture grows, [`top`] shows that in a terminal, and [`control`] asks
+//! running programs to record, or to give memory back. [`cli`] is the command line around it.
 #![forbid(unsafe_code)]
 
 pub mod analysis;
 pub mod capture;
 pub mod cli;
+pub mod control;
 pub mod follow;
 pub mod model;
 pub mod present;

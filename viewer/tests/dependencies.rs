@@ -14,7 +14,7 @@ const EXAMPLES: &str = "plimsoll-examples";
 const BENCHES: &str = "plimsoll-benches";
 
 /// What the agent may ask for itself. It is linked into other people's services: an addition is a decision.
-const OF_THE_AGENT: [&str; 11] = [
+const OF_THE_AGENT: [&str; 12] = [
     "backtrace",
     "crossbeam-channel",
     "framehop",
@@ -24,6 +24,7 @@ const OF_THE_AGENT: [&str; 11] = [
     FORMAT,
     "sysinfo",
     "tikv-jemalloc-ctl",
+    "tikv-jemalloc-sys",
     "tikv-jemallocator",
     "tracking-allocator",
 ];

@@ -39,3 +39,8 @@ fn names() {
 fn captures() {
     replay("capture", targets::capture);
 }
+
+#[test]
+fn control() {
+    replay("control", targets::control);
+}

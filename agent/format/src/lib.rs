@@ -25,6 +25,7 @@ mod arena;
 mod block;
 mod codec;
 mod columns;
+pub mod control;
 mod dead_process;
 mod event;
 mod loss;

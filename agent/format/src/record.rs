@@ -341,7 +341,9 @@ pub enum Phase {
     Paused,
 }
 
-/// The sampling interval was raised: each live sample was kept with the ratio of its probabilities.
+/// The sampling interval was changed. When it was raised because there were too many live samples, each that a larger one
+/// would have chosen less often was kept with the ratio of its probabilities; where somebody asked for another interval,
+/// all samples stay as they are.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Thinning {
     /// When.

@@ -47,6 +47,13 @@ pub(crate) fn decode<T: Decode<()>>(bytes: &[u8]) -> Result<T, DecodeError> {
     decode_with_length(bytes).map(|(value, _used)| value)
 }
 
+/// As [`decode`], for a value that is small by nature: `MOST` bytes of memory are claimed at most.
+pub(crate) fn decode_small<T: Decode<()>, const MOST: usize>(bytes: &[u8]) -> Result<T, DecodeError> {
+    let config = bincode::config::standard().with_limit::<MOST>();
+    let decoded = bincode::decode_from_slice(bytes, config);
+    decoded.map(|(value, _used)| value).map_err(|error| DecodeError(error.to_string().into()))
+}
+
 /// Decodes one value and says how many bytes it took.
 pub(crate) fn decode_with_length<T: Decode<()>>(bytes: &[u8]) -> Result<(T, usize), DecodeError> {
     let config = bincode::config::standard().with_limit::<LIMIT>();

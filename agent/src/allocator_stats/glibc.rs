@@ -1,7 +1,7 @@
-//! glibc's statistics: `mallinfo2`, which is looked up, so that a program also links where there is none (glibc before
-//! 2.33, musl).
+//! glibc's statistics and forced clean-up: `mallinfo2` and `malloc_trim`, which are looked up, so that a program also links
+//! where there are none (glibc before 2.33, musl).
 //!
-//! It takes the lock of one arena after the other and walks its free lists while it holds it. No hook of ours runs
+//! Either takes the lock of one arena after the other and walks its free lists while it holds it. No hook of ours runs
 //! inside malloc, so no thread that waits for the agent holds such a lock.
 
 use std::sync::atomic::{AtomicPtr, Ordering};
@@ -12,18 +12,36 @@ pub(super) const NAME: &str = "glibc";
 
 type Mallinfo2 = unsafe extern "C" fn() -> libc::mallinfo2;
 
-/// What was found, null when nothing was.
-static FOUND: AtomicPtr<libc::c_void> = AtomicPtr::new(std::ptr::null_mut());
+type MallocTrim = unsafe extern "C" fn(usize) -> libc::c_int;
 
-/// Looks the function up, which takes the loader's lock: to be called where nobody waits for the caller.
+/// What was found, null when nothing was.
+static MALLINFO2: AtomicPtr<libc::c_void> = AtomicPtr::new(std::ptr::null_mut());
+static MALLOC_TRIM: AtomicPtr<libc::c_void> = AtomicPtr::new(std::ptr::null_mut());
+
+/// Looks the functions up, which takes the loader's lock: to be called where nobody waits for the caller.
 pub(crate) fn find() {
-    // SAFETY: the name is a C string, and the default handle needs no opening.
-    let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"mallinfo2".as_ptr()) };
-    FOUND.store(found, Ordering::Relaxed);
+    for (name, place) in [(c"mallinfo2", &MALLINFO2), (c"malloc_trim", &MALLOC_TRIM)] {
+        // SAFETY: the name is a C string, and the default handle needs no opening.
+        let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
+        place.store(found, Ordering::Relaxed);
+    }
+}
+
+pub(super) fn purge() -> bool {
+    let found = MALLOC_TRIM.load(Ordering::Relaxed);
+    if found.is_null() {
+        return false;
+    }
+    // SAFETY: a function of this name has had this type since it exists.
+    let malloc_trim: MallocTrim = unsafe { std::mem::transmute::<*mut libc::c_void, MallocTrim>(found) };
+    // SAFETY: it may be called by any thread that holds no lock of malloc's, with any number.
+    unsafe { malloc_trim(0) };
+    // What it returns says whether anything was given back, which the resident set says better.
+    true
 }
 
 pub(super) fn read() -> Option<HeapStats> {
-    let found = FOUND.load(Ordering::Relaxed);
+    let found = MALLINFO2.load(Ordering::Relaxed);
     if found.is_null() {
         return None;
     }

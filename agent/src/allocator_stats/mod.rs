@@ -58,6 +58,10 @@ pub struct HeapStats {
 ///     fn read() -> Option<HeapStats> {
 ///         A::read()
 ///     }
+///
+///     fn purge() -> bool {
+///         A::purge()
+///     }
 /// }
 /// ```
 pub trait AllocatorStats {
@@ -67,6 +71,12 @@ pub trait AllocatorStats {
     /// The statistics now, `None` when there are none on this system. Called on a thread of the agent's, at most once a
     /// second; it may take the allocator's locks, and may allocate.
     fn read() -> Option<HeapStats>;
+
+    /// Gives memory that it holds without use back to the system, as far as it can; false when it cannot at all. Called on
+    /// a thread of the agent's when somebody asks for it (`plimsoll ctl purge`); it may take the allocator's locks.
+    fn purge() -> bool {
+        false
+    }
 }
 
 impl AllocatorStats for System {
@@ -75,6 +85,10 @@ impl AllocatorStats for System {
     fn read() -> Option<HeapStats> {
         glibc::read()
     }
+
+    fn purge() -> bool {
+        glibc::purge()
+    }
 }
 
 /// How statistics are read, without the type that gives them.
@@ -82,11 +96,12 @@ impl AllocatorStats for System {
 pub(crate) struct Source {
     name: &'static str,
     read: fn() -> Option<HeapStats>,
+    purge: fn() -> bool,
 }
 
 impl Source {
     pub(crate) const fn of<A: AllocatorStats>() -> Source {
-        Source { name: A::NAME, read: A::read }
+        Source { name: A::NAME, read: A::read, purge: A::purge }
     }
 
     fn reading(self, serves: Serves) -> Option<AllocatorReading> {
@@ -117,6 +132,15 @@ pub(crate) fn readings(program: Option<Source>) -> Vec<AllocatorReading> {
     let others = (program.name != c_library.name).then_some(c_library);
     let own = program.reading(Serves::Program);
     own.into_iter().chain(others.and_then(|others| others.reading(Serves::Others))).collect()
+}
+
+/// Has the allocators of this process give memory back, the program's own and the C library's where that is another;
+/// the names of those that did what they could.
+pub(crate) fn purge(program: Option<Source>) -> Vec<String> {
+    let c_library = Source::of::<System>();
+    let others = program.is_none_or(|program| program.name != c_library.name).then_some(c_library);
+    let asked = program.into_iter().chain(others).filter(|source| (source.purge)());
+    asked.map(|source| source.name.to_owned()).collect()
 }
 
 /// System's id of the thread that asks now, 0 for none.

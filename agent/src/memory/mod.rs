@@ -27,6 +27,11 @@ pub(crate) fn limit() -> (Option<u64>, String) {
     (limit, file.unwrap_or_default())
 }
 
+/// Resident memory of the process now.
+pub(crate) fn rss_bytes() -> u64 {
+    process::ProcessFile::open().read().rss_bytes
+}
+
 impl MemoryReader {
     pub(crate) fn open() -> MemoryReader {
         MemoryReader {

@@ -1,11 +1,12 @@
 //! How a session comes to be: checks, tables, the capture's file, the two threads, and last the hooks.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, TryLockError};
 
 use plimsoll_format::{ArenaInfo, EndReason, Header, Hook, Mode};
 
+use super::current::Change;
 use super::{OWNER, RUNNING, Running, SESSIONS, at_process_events, program_name};
 use crate::agent_side::AgentThread;
 use crate::allocator_stats::{self, glibc};
@@ -20,26 +21,32 @@ use crate::writer::{Output, Shared, Writer, lock};
 use crate::{clock, modules, slot, sys, unwind, watcher};
 
 /// Starts a session in this process, if there is none; its number.
-pub(super) fn start_running(config: &Config, hook: Hook) -> Result<u32, Kind> {
+pub(super) fn start_running(config: &Config, hook: Hook, was_asked_for: bool) -> Result<u32, Kind> {
     check(config)?;
-    let mut running = match RUNNING.try_lock() {
-        Ok(running) => running,
-        Err(std::sync::TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-        Err(std::sync::TryLockError::WouldBlock) => return Err(Kind::AlreadyRecording),
-    };
+    let _change = Change::begin().ok_or(Kind::AlreadyRecording)?;
+    match RUNNING.try_lock() {
+        Ok(mut running) => forget_parents(&mut running)?,
+        Err(TryLockError::Poisoned(poisoned)) => forget_parents(&mut poisoned.into_inner())?,
+        Err(TryLockError::WouldBlock) => return Err(Kind::AlreadyRecording),
+    }
+    // Without the lock, which threads of the program wait for.
+    let started = Running { was_asked_for, ..launch(config, hook)? };
+    let number = started.number;
+    *lock(&RUNNING) = Some(started);
+    Ok(number)
+}
+
+/// A parent's session in a forked child: its threads are not here.
+fn forget_parents(running: &mut Option<Running>) -> Result<(), Kind> {
     match running.take() {
         Some(other) if other.pid == std::process::id() => {
             *running = Some(other);
             return Err(Kind::AlreadyRecording);
         }
-        // A parent's session in a forked child: its threads are not here.
         Some(other) => std::mem::forget(other),
         None => {}
     }
-    let started = launch(config, hook)?;
-    let number = started.number;
-    *running = Some(started);
-    Ok(number)
+    Ok(())
 }
 
 fn check(config: &Config) -> Result<(), Kind> {
@@ -67,7 +74,8 @@ fn launch(config: &Config, hook: Hook) -> Result<Running, Kind> {
     let clock = clock::choose();
     let loaded = modules::loaded();
     let (unwinder, unwinder_text) = unwind::choose(config.unwinder, &loaded);
-    let number = SESSIONS.fetch_add(1, Ordering::Relaxed) + 1;
+    // Nobody else starts one meanwhile.
+    let number = SESSIONS.load(Ordering::Relaxed) + 1;
     let seed = config.seed.unwrap_or_else(sys::random);
     let output = Output::create(output, config.bound())?;
     let path = output.base().to_owned();
@@ -108,8 +116,10 @@ fn launch(config: &Config, hook: Hook) -> Result<Running, Kind> {
         }
     };
     OWNER.store(std::process::id(), Ordering::Relaxed);
+    SESSIONS.store(number, Ordering::Relaxed);
     recorder::install(recorder);
-    Ok(Running { number, pid: std::process::id(), recorder, shared, writer, watcher, watcher_stop, path })
+    let (was_asked_for, pid) = (false, std::process::id());
+    Ok(Running { number, was_asked_for, pid, recorder, shared, writer, watcher, watcher_stop, path })
 }
 
 /// Sizes and place of the tables that are to outlive the process. Saves what earlier ones left first: it takes memory.
@@ -152,7 +162,7 @@ fn header(
         session,
         segment: 0,
         mode: recorder.mode,
-        interval_bytes: if recorder.mode == Mode::Exact { 1 } else { recorder.first_interval },
+        interval_bytes: if recorder.mode == Mode::Exact { 1 } else { recorder.intervals.first() },
         pointer_bits: usize::BITS as u8,
         clock,
         start: clock::anchor(),

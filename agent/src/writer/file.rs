@@ -152,7 +152,7 @@ impl Writer {
                 stack: sample.stack,
                 thread: sample.thread,
                 tag: sample.tag,
-                interval_bytes: recorder.interval_after(sample.doublings),
+                interval_bytes: recorder.intervals.of(sample.step),
             })
             .collect()
     }

@@ -6,6 +6,7 @@
 //! While a hook may wait for it, it takes no lock that a thread of the program can hold: modules are refreshed by a
 //! thread of their own. When a write fails it says so once, counts what is lost, and tries again at each tick.
 
+mod asked;
 mod balance;
 mod definitions;
 mod file;
@@ -30,6 +31,7 @@ use crate::live_table::THIN_AT;
 use crate::memory::MemoryReader;
 use crate::recorder::Recorder;
 use crate::{slot, sys};
+pub(crate) use asked::Ask;
 use balance::Balance;
 use definitions::Definitions;
 use near_limit::NearLimit;
@@ -161,6 +163,7 @@ impl Writer {
             if ending.is_some() || is_full || is_behind || clock::monotonic_ns() >= self.next_tick_ns {
                 self.tick();
             }
+            self.look_at_desk();
             self.flush();
             if let Some(reason) = ending {
                 return self.finish(reason);
@@ -176,8 +179,9 @@ impl Writer {
         let call = recorder.writer_call.load(Ordering::Acquire);
         recorder.writer_asleep.store(true, Ordering::Release);
         let due = self.next_tick_ns.saturating_sub(clock::monotonic_ns());
-        // Neither a full ring nor a request to end may have come between the last look and here.
-        if lock(&self.shared.ending).is_none() && !recorder.ring.is_half_full() && !recorder.chunks.has_full() {
+        // Neither a full ring nor a request may have come between the last look and here.
+        let is_asked = lock(&self.shared.ending).is_some() || !self.shared.desk.is_empty();
+        if !is_asked && !recorder.ring.is_half_full() && !recorder.chunks.has_full() {
             sys::futex_wait(&recorder.writer_call, call, Duration::from_nanos(due.max(1)));
         }
         recorder.writer_asleep.store(false, Ordering::Release);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use plimsoll_format::{EndReason, Record};
 
+use super::asked::Desk;
 use crate::reserve::{self, WhenEmpty};
 use crate::watcher::ModuleList;
 use crate::{clock, sys};
@@ -18,6 +19,8 @@ pub(crate) struct Shared {
     /// Set once when the session is to end.
     pub(crate) ending: Mutex<Option<EndReason>>,
     pub(crate) outcome: Mutex<Option<Outcome>>,
+    /// What the control thread asks of the writer.
+    pub(crate) desk: Desk,
 }
 
 /// Notes that may wait for the writer: what they take must not grow with how long its disk is stuck.

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use plimsoll_format::{Record, Thinning};
 
 use super::Writer;
+use crate::live_table::Fate;
 use crate::sampler::{Random, keep_probability};
 use crate::{clock, slot, sys};
 
@@ -12,13 +13,21 @@ impl Writer {
     /// Doubles the interval and keeps each live sample with the ratio of its probabilities.
     pub(super) fn thin(&mut self) {
         let recorder = self.recorder;
-        let from = recorder.interval();
-        let doublings = recorder.doublings.fetch_add(1, Ordering::Relaxed) as u8 + 1;
-        let to = recorder.interval();
+        let from = recorder.intervals.now();
+        // Without a step left samples are so far apart that none comes any more.
+        let Some(step) = recorder.intervals.double() else { return };
+        let to = recorder.intervals.now();
         let mut random = Random::new(recorder.seed ^ clock::now());
-        let (kept, dropped) = recorder.live.thin(doublings, |sample| {
-            let own = recorder.interval_after(sample.doublings);
-            random.uniform() <= keep_probability(sample.size, own, to)
+        let (kept, dropped) = recorder.live.thin(step, |sample| {
+            let own = recorder.intervals.of(sample.step);
+            if own > to {
+                // Of a time when samples were farther apart: it stands for more already.
+                Fate::Stays
+            } else if random.uniform() <= keep_probability(sample.size, own, to) {
+                Fate::Raised
+            } else {
+                Fate::Dropped
+            }
         });
         for (address, _) in &dropped {
             crate::filter::remove(*address as usize);

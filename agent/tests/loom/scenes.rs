@@ -4,7 +4,7 @@ use loom::sync::Arc;
 use loom::thread;
 use plimsoll_format::{Event, EventKind};
 
-use crate::live_table::{LiveTable, Sample};
+use crate::live_table::{Fate, LiveTable, Sample};
 use crate::ring::EventRing;
 use crate::shared_arena::Place;
 use crate::stack_table::StackTable;
@@ -48,7 +48,7 @@ fn the_ring_hands_every_event_over_whole() {
 }
 
 fn sample(address: usize) -> Sample {
-    Sample { address, size: address as u64 + 1, ticks: 2, stack: 3, thread: 4, tag: 5, doublings: 0 }
+    Sample { address, size: address as u64 + 1, ticks: 2, stack: 3, thread: 4, tag: 5, step: 0 }
 }
 
 /// One thread's samples come and go while another's do: each finds its own, whole, and entries are used again.
@@ -84,7 +84,7 @@ fn thinning_and_a_free_agree_on_who_takes_a_sample() {
                 let table = table.clone();
                 thread::spawn(move || table.remove(0x100).is_some())
             };
-            let (kept, dropped) = table.thin(1, |_| keeps);
+            let (kept, dropped) = table.thin(1, |_| if keeps { Fate::Raised } else { Fate::Dropped });
             let freed = hook.join().expect("no panic");
             assert!(freed != (dropped.len() == 1), "freed {freed}, dropped {dropped:?}");
             assert!(kept.len() <= usize::from(keeps) && table.len() == 0);

@@ -3,4 +3,4 @@
 
 mod targets;
 
-pub use targets::{capture, frames, names, records};
+pub use targets::{capture, control, frames, names, records};

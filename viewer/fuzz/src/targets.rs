@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::fs;
 use std::path::PathBuf;
 
+use plimsoll_format::control::{Answer, BadFrame, MAGIC, Request, VERSION};
 use plimsoll_format::{Block, BlockWriter, Damage, Item, Reader, Record, unpack};
 
 /// Session of the captures made here.
@@ -136,5 +137,39 @@ pub fn capture(data: &[u8]) {
     let path = capture_path();
     if fs::write(&path, file).is_ok() {
         let _ = plimsoll_viewer::probe::capture(&path);
+    }
+}
+
+/// A frame around any payload.
+fn control_frame(payload: &[u8]) -> Vec<u8> {
+    let length = (payload.len() as u32).to_le_bytes();
+    [&MAGIC[..], &VERSION.to_le_bytes(), &[0; 2], &length, payload].concat()
+}
+
+/// What one side of the control protocol makes of bytes: the same as of what it would send itself, and of a part of a message
+/// nothing but that more is to come.
+fn control_message<T: std::fmt::Debug + PartialEq>(
+    bytes: &[u8],
+    read: fn(&[u8]) -> Result<Option<T>, BadFrame>,
+    frame: fn(&T) -> Vec<u8>,
+) -> Option<T> {
+    let message = read(bytes).ok().flatten()?;
+    let again = frame(&message);
+    assert!(again.len() <= bytes.len());
+    assert_eq!(read(&again).as_ref(), Ok(&Some(message)));
+    let parts = (0..again.len()).filter_map(|length| again.get(..length));
+    parts.for_each(|part| assert_eq!(read(part), Ok(None)));
+    read(&again).ok().flatten()
+}
+
+/// Requests and answers of the control protocol are bounded, and come out as they went in; answers are shown as one safe
+/// line.
+pub fn control(data: &[u8]) {
+    let Some((how, data)) = data.split_first() else { return };
+    let bytes = if how & 1 == 0 { data.to_vec() } else { control_frame(data) };
+    control_message(&bytes, Request::from_frame, Request::to_frame);
+    if let Some(answer) = control_message(&bytes, Answer::from_frame, Answer::to_frame) {
+        let text = plimsoll_viewer::present::answer_text(&answer);
+        assert!(!text.contains(char::is_control), "{text:?}");
     }
 }

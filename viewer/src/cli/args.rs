@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use regex::Regex;
 
 use super::check::CheckArgs;
+use super::ctl::CtlArgs;
 use super::diff::DiffArgs;
 use super::rss::RssArgs;
 use crate::analysis::By;
@@ -41,6 +42,7 @@ pub(super) enum Command {
     Check(CheckArgs),
     Run(RunArgs),
     Top(TopArgs),
+    Ctl(CtlArgs),
     Dump(DumpArgs),
     Pack(PackArgs),
     List(ListArgs),

@@ -3,6 +3,7 @@
 mod arenas;
 mod args;
 mod check;
+mod ctl;
 mod diff;
 mod dump;
 mod error;
@@ -63,6 +64,7 @@ fn dispatch(command: Command) -> Result<u8, CliError> {
         Command::Check(args) => check::check(&args),
         Command::Run(args) => run::run(&args),
         Command::Top(args) => top::top(&args),
+        Command::Ctl(args) => ctl::ctl(&args),
         Command::Pack(args) => pack::pack(&args),
         Command::List(args) => arenas::list(&args),
         Command::Clean(args) => arenas::clean(&args),

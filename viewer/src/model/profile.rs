@@ -251,6 +251,13 @@ impl Profile {
         if self.is_exact() { 1 } else { last.max(2) }
     }
 
+    /// The largest mean number of bytes between samples of the capture, which bounds what was missed; 1 in exact mode.
+    /// Thinning raises the interval, so that it is the last one, unless somebody asked for a smaller one meanwhile.
+    pub fn widest_interval_bytes(&self) -> u64 {
+        let changes = self.intervals.iter().map(|change| change.1);
+        if self.is_exact() { 1 } else { changes.fold(self.header.interval_bytes, u64::max).max(2) }
+    }
+
     /// Nanoseconds since the session started.
     pub fn ns(&self, ticks: u64) -> u64 {
         self.clock.ns(ticks)

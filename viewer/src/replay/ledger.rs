@@ -87,7 +87,7 @@ pub(super) struct Ledger<'a, F: Figure> {
 
 impl<'a, F: Figure> Ledger<'a, F> {
     pub(super) fn new(profile: &'a Profile, options: &ReplayOptions, window: Window) -> Ledger<'a, F> {
-        let interval_bytes = profile.interval_bytes();
+        let interval_bytes = profile.widest_interval_bytes();
         let (none, limits) = (Buckets::new(interval_bytes), profile.limits());
         let grid = Grid::new(profile, window.start(), window.end().min(profile.end.ticks));
         Ledger {

@@ -57,7 +57,8 @@ impl Losses {
                 losses.frees.add(loss.frees, Some(loss.freed_bytes).filter(|bytes| *bytes > 0));
             }
             // A lost sample stands for others: at most one interval of bytes more than its own, and no known number.
-            let missed = if profile.is_exact() { 0 } else { loss.allocations.saturating_mul(profile.interval_bytes()) };
+            let missed =
+                if profile.is_exact() { 0 } else { loss.allocations.saturating_mul(profile.widest_interval_bytes()) };
             losses.allocations.add(loss.allocations, Some(loss.bytes.saturating_add(missed)));
             if !profile.is_exact() && loss.allocations > 0 {
                 losses.allocations.number = None;

@@ -2,6 +2,7 @@
 //! real `plimsoll` reads their captures. The numbers it must show stand at the top of each program's source.
 #![forbid(unsafe_code)]
 
+mod control;
 mod coverage;
 mod expected;
 mod handover;

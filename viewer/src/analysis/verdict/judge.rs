@@ -33,7 +33,7 @@ const NONE_STAYS: &str = "its blocks come and go; none stays";
 pub struct Context {
     /// Every block was recorded.
     pub exact: bool,
-    /// Mean bytes between samples; 1 in exact captures.
+    /// Mean bytes between samples, at the widest; 1 in exact captures.
     pub interval_bytes: f64,
     /// Groups that are tested in the same capture.
     pub tests: usize,
@@ -59,7 +59,7 @@ impl Context {
     pub fn of<'a>(profile: &Profile, heap: &Heap, groups: impl Iterator<Item = &'a [usize]>) -> Context {
         let births = |site: &usize| heap.evidence.get(*site).map_or(0, |site| site.births());
         let tests = groups.filter(|sites| sites.iter().map(births).sum::<u64>() as f64 >= MIN_BIRTHS).count();
-        Context { exact: profile.is_exact(), interval_bytes: profile.interval_bytes() as f64, tests }
+        Context { exact: profile.is_exact(), interval_bytes: profile.widest_interval_bytes() as f64, tests }
     }
 
     /// What the logarithm of the evidence has to reach: Bonferroni over sites and over the lengths that a capture had when

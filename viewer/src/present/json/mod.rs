@@ -2,6 +2,7 @@
 //! command's own list. `viewer/docs/json` holds a schema of each.
 
 mod check;
+mod control;
 mod diff;
 mod lint;
 mod parts;
@@ -19,6 +20,7 @@ use super::screen::View;
 use crate::view::Group;
 
 pub use check::{CheckItemJson, CheckJson, FoundJson};
+pub use control::{ControlJson, ProgramJson, PurgedJson, StatusJson, StoppedJson, WrittenJson};
 pub use diff::{ChangeJson, DiffJson, DifferenceJson};
 pub use lint::LintJson;
 pub use parts::{AtJson, CaptureJson, CgroupJson, LostJson, MeasureJson, MemoryJson, PeakJson, RangeJson, TotalsJson};

@@ -1,0 +1,4 @@
+//! Messages of the control protocol.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| plimsoll_fuzz::control(data));
