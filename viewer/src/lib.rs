@@ -2,7 +2,7 @@
 //!
 //! The pipeline: [`capture`] reads a file into a [`model::Profile`], [`replay`] follows its events into a
 //! [`replay::Heap`], [`symbolize`] names its stacks, [`analysis`] and [`view`] answer questions, [`present`] shows the
-//! answers. [`follow`] does so while a capture grows, [`top`] shows that in a terminal, and [`control`] asks
+//! answers. [`follow`] does so while a capture grows, [`top`] shows that in a terminal, [`serve`] in a browser, and [`control`] asks
 //! running programs to record, or to give memory back. [`cli`] is the command line around it.
 #![forbid(unsafe_code)]
 
@@ -15,6 +15,7 @@ pub mod model;
 pub mod present;
 pub mod probe;
 pub mod replay;
+pub mod serve;
 pub mod symbolize;
 pub mod top;
 pub mod view;

@@ -15,6 +15,7 @@ mod output;
 mod pack;
 mod rss;
 mod run;
+mod serve;
 mod sites;
 mod size;
 mod top;
@@ -64,6 +65,7 @@ fn dispatch(command: Command) -> Result<u8, CliError> {
         Command::Check(args) => check::check(&args),
         Command::Run(args) => run::run(&args),
         Command::Top(args) => top::top(&args),
+        Command::Serve(args) => serve::serve(&args),
         Command::Ctl(args) => ctl::ctl(&args),
         Command::Pack(args) => pack::pack(&args),
         Command::List(args) => arenas::list(&args),
