@@ -10,6 +10,7 @@ pub mod analysis;
 pub mod capture;
 pub mod cli;
 pub mod control;
+pub mod export;
 pub mod follow;
 pub mod model;
 pub mod present;

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::sync::broadcast;
 
-use crate::follow::{Followed, Follower, Levels, Picture, Series};
+use crate::follow::{Followed, Follower, Levels, Picture, Series, State as Life};
 use crate::present::json::to_line;
 
 use super::live::{ProcessJson, Shown, SumJson, SystemJson};
@@ -140,7 +140,7 @@ impl Hub {
         let levels = self.lock().live.levels;
         let shown = Shown { picture: &picture, levels };
         let json = |followed: &Arc<Followed>| {
-            let control = followed.state.is_live() && followed.pid != 0 && control(followed.pid);
+            let control = followed.state != Life::Killed && followed.pid != 0 && control(followed.pid);
             let line = to_line(&shown.capture(followed, control)).ok()?;
             Some((followed.id.clone(), RawValue::from_string(line).ok()?))
         };

@@ -7,10 +7,15 @@
 mod access;
 mod answer;
 mod assets;
+mod commands;
 mod connections;
+mod heavy;
 mod hub;
 mod live;
+mod metrics;
 mod points;
+mod query;
+mod questions;
 mod routes;
 mod server;
 mod simple;

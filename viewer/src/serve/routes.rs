@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Path, Query, Request, State, WebSocketUpgrade};
+use axum::extract::{Path, Request, State, WebSocketUpgrade};
 use axum::http::header::{
     ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, REFERRER_POLICY, VARY,
     X_CONTENT_TYPE_OPTIONS,
@@ -11,7 +11,7 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Extension, Router, middleware};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -20,9 +20,10 @@ use super::access::{Asking, Granted, Wanted};
 use super::answer::{Answer, Failure};
 use super::assets::Asset;
 use super::connections::Connection;
-use super::points;
+use super::query::Query;
 use super::socket::{Client, MAX_MESSAGE};
 use super::state::App;
+use super::{commands, metrics, points, questions};
 
 /// An answer must be there by then.
 const REQUEST_WITHIN: Duration = Duration::from_secs(30);
@@ -30,6 +31,9 @@ const REQUEST_WITHIN: Duration = Duration::from_secs(30);
 /// Styles and pictures are as the chart library needs them; scripts are ours alone.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
     img-src 'self' data: blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// What is answered at which address, for programs.
+const OPENAPI: &str = include_str!("../../docs/json/openapi.json");
 
 /// Everything that is served.
 pub(super) fn router(app: App) -> Router {
@@ -43,6 +47,17 @@ pub(super) fn router(app: App) -> Router {
         .route("/api/captures", get(captures))
         .route("/api/alerts", get(alerts))
         .route("/api/timeline", get(timeline))
+        .route("/api/sites", get(questions::sites))
+        .route("/api/leaks", get(questions::leaks))
+        .route("/api/explain", get(questions::explain))
+        .route("/api/histogram", get(questions::histogram))
+        .route("/api/diff", get(questions::diff))
+        .route("/api/flamegraph.svg", get(questions::flamegraph))
+        .route("/api/control", post(commands::control))
+        .route("/api/openapi.json", get(openapi))
+        .route("/debug/pprof/heap", get(questions::pprof_heap))
+        .route("/debug/pprof/allocs", get(questions::pprof_allocs))
+        .route("/metrics", get(metrics::metrics))
         .route("/ws", get(socket))
         .fallback(|| async { Failure::missing("there is nothing at this address; docs/api.md lists what there is") })
         .layer(middleware::from_fn_with_state(app.clone(), guard))
@@ -154,41 +169,28 @@ async fn alerts(State(app): State<App>, headers: HeaderMap) -> Response {
     json(&AlertsJson { alerts: &app.hub.live().alerts }, &headers)
 }
 
-#[derive(Debug, Deserialize)]
-struct TimelineQuery {
-    capture: String,
-    #[serde(default)]
-    series: Which,
-}
-
-#[derive(Debug, Clone, Copy, Default, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Which {
-    #[default]
-    Recent,
-    Whole,
+async fn openapi(headers: HeaderMap) -> Response {
+    Answer::new("application/json", OPENAPI.as_bytes()).respond(&headers)
 }
 
 #[derive(Serialize)]
 struct TimelineJson<'a> {
     capture: &'a str,
-    series: Which,
+    series: &'a str,
     points: Vec<points::PointJson>,
 }
 
-async fn timeline(
-    State(app): State<App>,
-    query: Result<Query<TimelineQuery>, axum::extract::rejection::QueryRejection>,
-    headers: HeaderMap,
-) -> Result<Response, Failure> {
-    let Query(query) = query.map_err(|error| Failure::bad(error.body_text()))?;
-    let series = app.hub.live().series_named(&query.capture);
+async fn timeline(State(app): State<App>, query: Query, headers: HeaderMap) -> Result<Response, Failure> {
+    let capture = query.capture.as_deref().unwrap_or("sum");
+    let series = app.hub.live().series_named(capture);
     let series = series.ok_or_else(|| Failure::missing("there is no such capture; /api/captures lists them"))?;
-    let points = match query.series {
-        Which::Recent => points::recent(&series),
-        Which::Whole => points::whole(&series),
+    let name = query.series.as_deref().unwrap_or("recent");
+    let points = match name {
+        "recent" => points::recent(&series),
+        "whole" => points::whole(&series),
+        other => return Err(Failure::bad(format!("series={other}: expected recent, whole"))),
     };
-    Ok(json(&TimelineJson { capture: &query.capture, series: query.series, points }, &headers))
+    Ok(json(&TimelineJson { capture, series: name, points }, &headers))
 }
 
 #[derive(Debug, Deserialize)]
@@ -200,7 +202,7 @@ async fn socket(
     State(app): State<App>,
     Extension(connection): Extension<Connection>,
     Extension(granted): Extension<Granted>,
-    Query(query): Query<SocketQuery>,
+    axum::extract::Query(query): axum::extract::Query<SocketQuery>,
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, Failure> {
     let place = app.sockets.clone().try_acquire_owned().map_err(|_| Failure {

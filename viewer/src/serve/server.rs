@@ -15,6 +15,7 @@ use crate::follow::{FollowError, FollowOptions, Follower};
 
 use super::access::Access;
 use super::connections::{MAX_CONNECTIONS, accept};
+use super::heavy::{AT_ONCE, Heavy};
 use super::hub::{self, Hub};
 use super::routes::router;
 use super::state::{MAX_SOCKETS, Shared};
@@ -23,6 +24,8 @@ use super::state::{MAX_SOCKETS, Shared};
 pub const PORT: u16 = 8002;
 /// Ports that are tried when it is taken.
 const TRIED: u16 = 100;
+/// Commands to processes at once.
+const COMMANDS: usize = 4;
 /// Random bytes of a token.
 const TOKEN_BYTES: usize = 24;
 
@@ -98,6 +101,8 @@ impl Server {
             access: Access::new(token.clone(), options.allow_hosts, is_public),
             hub: Hub::new(follow.levels),
             sockets: Arc::new(Semaphore::new(MAX_SOCKETS)),
+            heavy: Heavy::default(),
+            commands: Arc::new(Semaphore::new(COMMANDS)),
             every: follow.every,
             symbols: look.symbols,
             limit_bytes: follow.limit_bytes,
@@ -106,7 +111,7 @@ impl Server {
         });
         let runtime = Builder::new_multi_thread()
             .worker_threads(2)
-            .max_blocking_threads(8)
+            .max_blocking_threads(AT_ONCE + COMMANDS)
             .thread_name("serving")
             .enable_all()
             .build()

@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use crate::follow::Follower;
 
 use super::access::Access;
+use super::heavy::Heavy;
 use super::hub::Hub;
 
 /// WebSockets at once.
@@ -22,6 +23,9 @@ pub(super) struct Shared {
     pub(super) hub: Hub,
     pub(super) follower: Follower,
     pub(super) sockets: Arc<Semaphore>,
+    pub(super) heavy: Heavy,
+    /// Places of commands under way.
+    pub(super) commands: Arc<Semaphore>,
     pub(super) every: Duration,
     /// Where binaries and debug files are looked for too.
     pub(super) symbols: Vec<PathBuf>,
