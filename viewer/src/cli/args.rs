@@ -10,6 +10,7 @@ use super::check::CheckArgs;
 use super::ctl::CtlArgs;
 use super::diff::DiffArgs;
 use super::rss::RssArgs;
+use super::serve::ServeArgs;
 use crate::analysis::By;
 use crate::present::Of;
 use crate::view::{Asked, At, GroupBy};
@@ -48,6 +49,7 @@ pub(super) enum Command {
     Watch(WatchArgs),
     Status(StatusArgs),
     Menu(MenuArgs),
+    Serve(ServeArgs),
     Ctl(CtlArgs),
     Dump(DumpArgs),
     Pack(PackArgs),

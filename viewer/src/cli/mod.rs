@@ -16,6 +16,7 @@ mod output;
 mod pack;
 mod rss;
 mod run;
+mod serve;
 mod sites;
 mod size;
 mod status;
@@ -71,6 +72,7 @@ fn dispatch(command: Command) -> Result<u8, CliError> {
         Command::Watch(args) => watch::watch(&args),
         Command::Status(args) => status::status(&args),
         Command::Menu(args) => menu::menu(&args),
+        Command::Serve(args) => serve::serve(&args),
         Command::Ctl(args) => ctl::ctl(&args),
         Command::Pack(args) => pack::pack(&args),
         Command::List(args) => arenas::list(&args),

@@ -1,0 +1,52 @@
+// Stacks put together to the tree that the flame graph shows. Pure: sites in, nodes out.
+
+import { chartName } from "./dom.js";
+
+/** Nodes narrower than this share of the whole cannot be seen, and are not drawn. */
+const NARROWEST = 0.002;
+const DEEPEST = 60;
+
+/** The tree of sites: `width(site)` is how wide one is, `{value, low, high}`; `more` is added up for its colour. */
+export function tree(sites, width, more = () => 0) {
+  const root = node("all", null);
+  for (const site of sites) {
+    const measure = width(site);
+    if (!measure || !(measure.value > 0)) continue;
+    const calls = site.frames.length > 0 ? [...site.frames].reverse() : [{ function: site.name }];
+    let place = add(root, measure, more(site));
+    for (const frame of calls.slice(0, DEEPEST)) {
+      const name = frame.function ?? frame.module ?? "unknown";
+      if (!place.children.has(name)) place.children.set(name, node(name, frame));
+      place = add(place.children.get(name), measure, more(site));
+    }
+  }
+  return root;
+}
+
+function node(name, frame) {
+  return { name, frame, value: 0, low: 0, high: 0, more: 0, children: new Map() };
+}
+
+function add(place, measure, more) {
+  place.value += measure.value;
+  place.low += measure.low ?? 0;
+  place.high = place.high === null || measure.high === null ? null : place.high + measure.high;
+  place.more += more;
+  return place;
+}
+
+/** The tree as the lists that the chart library takes. A chain of calls without a branch stays as it is. */
+export function lists(root) {
+  const all = { ids: [], parents: [], labels: [], values: [], nodes: [] };
+  const walk = (place, id, parent) => {
+    all.ids.push(id);
+    all.parents.push(parent);
+    all.labels.push(chartName(place.name));
+    all.values.push(place.value);
+    all.nodes.push(place);
+    const wide = [...place.children.values()].filter((child) => child.value >= root.value * NARROWEST);
+    wide.sort((one, other) => other.value - one.value).forEach((child, at) => walk(child, `${id}.${at}`, id));
+  };
+  walk(root, "0", "");
+  return all;
+}
