@@ -5,7 +5,7 @@ import { draw, rem } from "./charts.js";
 import { byId, chartName, el, setText } from "./dom.js";
 import { Panel, place } from "./panel.js";
 import { colour } from "./theme.js";
-import { lists, tree } from "./tree.js";
+import { Ids, lists, tree } from "./tree.js";
 import { measuredBytes, measuredCount, moment, share, signedBytes } from "./units.js";
 
 const SITES = 1000;
@@ -27,6 +27,7 @@ export class Flame {
   #asked = null;
   #last = 0;
   #shown = null;
+  #ids = new Ids();
 
   constructor() {
     byId("flame-of").addEventListener("change", () => this.#load());
@@ -39,6 +40,7 @@ export class Flame {
     this.#asked = asked;
     this.#last = last;
     if (!fresh) {
+      this.#ids = new Ids();
       this.#shown = null;
       this.redraw();
     }
@@ -67,7 +69,11 @@ export class Flame {
         this.#shown = { of, root, title: "" };
         this.redraw();
         if (root.value > 0) return null;
-        return of === "leaks" ? "No leak here." : of === "temporary" ? "Temporary blocks are known of exact captures only." : "Nothing here.";
+        return of === "leaks"
+          ? "No leak here."
+          : of === "temporary"
+            ? "Temporary blocks are known of exact captures only."
+            : "Nothing here.";
       },
     );
   }
@@ -95,11 +101,13 @@ export class Flame {
     this.#place.dataset.of = visible ? of : "";
     setText(byId("flame-title"), visible ? title : "");
     if (!visible) return;
-    const all = lists(root);
+    const all = lists(root, this.#ids);
+    const level = this.#place.data?.[0]?.level;
     const searched = byId("flame-search").value.trim().toLowerCase();
     const trace = {
       type: "icicle",
       ids: all.ids,
+      level: all.ids.includes(level) ? level : "0",
       parents: all.parents,
       labels: all.labels,
       values: all.values,
@@ -114,8 +122,11 @@ export class Flame {
       textfont: { color: colour("flame-text"), size: rem(0.75) },
       insidetextfont: { color: colour("flame-text"), size: rem(0.75) },
     };
-    const rows = all.ids.reduce((most, id) => Math.max(most, id.split(".").length), 1);
-    draw(this.#place, [trace], { height: Math.max(rem(rows * ROW_REM + 2.7), rem(11)), margin: { l: 0, r: 0, t: 4, b: 0 }, uniformtext: { minsize: rem(0.67), mode: "hide" } });
+    draw(this.#place, [trace], {
+      height: Math.max(rem(all.depth * ROW_REM + 2.7), rem(11)),
+      margin: { l: 0, r: 0, t: 4, b: 0 },
+      uniformtext: { minsize: rem(0.67), mode: "hide" },
+    });
   }
 
   async #save() {

@@ -49,10 +49,16 @@ export class Histogram {
     const unfreed = buckets.map((bucket) => (inBytes ? bucket.unfreed_bytes : bucket.unfreed_allocations));
     const text = inBytes ? measuredBytes : measuredCount;
     const x = buckets.map((bucket) => bound(this.#answer.unit, bucket.from));
-    const span = buckets.map((bucket) => `${bound(this.#answer.unit, bucket.from)} … ${bound(this.#answer.unit, bucket.to)}`);
+    const span = buckets.map(
+      (bucket) => `${bound(this.#answer.unit, bucket.from)} … ${bound(this.#answer.unit, bucket.to)}`,
+    );
     const parts = unfreed.some(Boolean)
       ? [
-          { name: "freed", values: all.map((measure, at) => without(measure, unfreed[at])), color: colour("series-live") },
+          {
+            name: "freed",
+            values: all.map((measure, at) => without(measure, unfreed[at])),
+            color: colour("series-live"),
+          },
           { name: "not freed yet", values: unfreed, color: colour("series-kept"), pattern: "/" },
         ]
       : [{ name: "blocks", values: all, color: colour("series-live") }];
@@ -75,7 +81,13 @@ function bound(unit, value) {
 }
 
 function without(all, part) {
-  return part ? { value: all.value - part.value, low: Math.max(0, all.low - part.low), high: all.high === null ? null : all.high - (part.high ?? 0) } : all;
+  return part
+    ? {
+        value: all.value - part.value,
+        low: Math.max(0, all.low - part.low),
+        high: all.high === null ? null : all.high - (part.high ?? 0),
+      }
+    : all;
 }
 
 function bars({ name, values, color, pattern = "" }, x, span, text) {

@@ -13,7 +13,8 @@ const LEVEL_WORDS = {
 export function sentence(picture, all, subject) {
   if (!subject) return "Nothing is being watched yet. As soon as a program starts, it appears here.";
   const { capture } = subject;
-  if (capture && !subject.live) return `${name(capture.program, 60)} has ${ENDS[capture.state] ?? "ended"}. Last seen with ${bytes(subject.bytes)}.`;
+  if (capture && !subject.live)
+    return `${name(capture.program, 60)} has ${ENDS[capture.state] ?? "ended"}. Last seen with ${bytes(subject.bytes)}.`;
   const leaking = (capture ? [subject] : all).filter((each) => each.capture?.look?.leaks > 0);
   const start = LEVEL_WORDS[subject.level] ?? "Memory in use";
   return `${start}: ${used(subject)}${growth(subject, leaking)}.`;

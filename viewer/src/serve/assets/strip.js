@@ -8,7 +8,11 @@ const BARS = 10;
 
 /** An empty strip. */
 export function makeStrip() {
-  return el("span", { class: "strip", role: "img" }, Array.from({ length: BARS }, () => el("span", { class: "bar" })));
+  return el(
+    "span",
+    { class: "strip", role: "img" },
+    Array.from({ length: BARS }, () => el("span", { class: "bar" })),
+  );
 }
 
 /** Shows the newest ten samples. */
@@ -19,12 +23,21 @@ export function updateStrip(node, strip, what) {
     setAttribute(bar, "data-level", strip?.levels?.[at] ?? null);
   });
   const now = strip?.current_bytes ?? null;
-  setAttribute(node, "aria-label", now === null ? `${what}: no samples yet` : `${what}: ${bytes(now)} now, peak ${bytes(strip.peak_bytes)}`);
+  setAttribute(
+    node,
+    "aria-label",
+    now === null ? `${what}: no samples yet` : `${what}: ${bytes(now)} now, peak ${bytes(strip.peak_bytes)}`,
+  );
 }
 
 /** A level as a coloured sign with its word. */
 export function makeChip() {
-  return el("span", { class: "chip" }, el("span", { class: "sign", "aria-hidden": "true" }), el("span", { class: "word" }));
+  return el(
+    "span",
+    { class: "chip" },
+    el("span", { class: "sign", "aria-hidden": "true" }),
+    el("span", { class: "word" }),
+  );
 }
 
 /** Shows one of the tables of words in a chip. */
@@ -43,6 +56,10 @@ export function updateLevel(chip, level, limit) {
   updateChip(chip, LEVELS, level);
   if (level && limit?.bytes) {
     setText(chip.children[1], `${LEVELS[level].word} · ${Math.round((limit.used_bytes / limit.bytes) * 100)} %`);
-    setAttribute(chip, "title", `${bytes(limit.used_bytes)} of ${bytes(limit.bytes)} (${limit.of}): ${LEVELS[level].text}`);
+    setAttribute(
+      chip,
+      "title",
+      `${bytes(limit.used_bytes)} of ${bytes(limit.bytes)} (${limit.of}): ${LEVELS[level].text}`,
+    );
   }
 }
