@@ -92,7 +92,7 @@ function title(card, text, hover) {
 
 function updateCapture(card, capture, selected) {
   const { parts } = card;
-  title(card, `${capture.program || "not begun"}${capture.pid ? ` · ${capture.pid}` : ""}`, capture.path);
+  title(card, capture.program || "not begun", capture.path);
   setAttribute(card, "aria-pressed", String(selected));
   setAttribute(card, "data-capture", capture.id);
   setAttribute(card, "data-state", capture.state);
@@ -102,7 +102,9 @@ function updateCapture(card, capture, selected) {
   figure(
     card,
     bytes(rss),
-    rss === null ? "" : `peak ${bytes(capture.rss_strip.peak_bytes)}`,
+    [rss === null ? null : `peak ${bytes(capture.rss_strip.peak_bytes)}`, capture.pid ? `process ${capture.pid}` : null]
+      .filter(Boolean)
+      .join(" · "),
     capture.rss_strip,
     "Resident memory",
   );
@@ -122,7 +124,7 @@ function updateCapture(card, capture, selected) {
 }
 
 function updateProcess(card, process) {
-  title(card, `${process.name} · ${process.pid}`, process.command);
+  title(card, process.name, process.command);
   updateChip(
     card.parts.state,
     { gone: { sign: "■", word: "gone", text: "The process has gone." } },
@@ -133,7 +135,7 @@ function updateProcess(card, process) {
   figure(
     card,
     readable ? bytes(process.memory_bytes) : "–",
-    readable ? `peak ${bytes(process.strip.peak_bytes)}` : "",
+    `${readable ? `peak ${bytes(process.strip.peak_bytes)} · ` : ""}process ${process.pid}`,
     process.strip,
     "Resident memory",
   );
