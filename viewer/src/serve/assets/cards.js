@@ -159,7 +159,7 @@ function updateSum(card, sum) {
 function updateSystem(card, system) {
   title(card, "This machine", "");
   card.parts.state.hidden = true;
-  const limit = { bytes: system.total_bytes, used_bytes: system.used_bytes, of: "memory of the machine" };
+  const limit = { bytes: system.total_bytes, used_bytes: system.used_bytes, of: "system" };
   updateLevel(card.parts.level, system.level, system.total_bytes > 0 ? limit : null);
   figure(card, bytes(system.used_bytes), `of ${bytes(system.total_bytes)}`, system.strip, "Memory in use");
   const swap =

@@ -17,7 +17,7 @@ import { makeChip, updateChip, updateLevel } from "./strip.js";
 import { followTheme } from "./theme.js";
 import { Timeline } from "./timeline.js";
 import { ago, bytes, dateAndTime, measuredBytes, measuredRate, seconds } from "./units.js";
-import { STATES, isLive, losses } from "./words.js";
+import { LIMITS, STATES, isLive, losses } from "./words.js";
 
 takeToken();
 const feed = new Feed();
@@ -149,7 +149,7 @@ function figures(capture) {
     [
       "Limit",
       capture.limit ? bytes(capture.limit.bytes) : "–",
-      capture.limit ? `${name(capture.limit.of, 60)}, ${bytes(capture.limit.used_bytes)} used` : "",
+      capture.limit ? `${LIMITS[capture.limit.of]}, ${bytes(capture.limit.used_bytes)} used` : "",
     ],
     ["Allocated", measuredRate(rates.allocated_bytes_per_s), `freed ${measuredRate(rates.freed_bytes_per_s)}`],
     ["CPU (of one core)", percent(rates.cpu_percent, 1), `of that the profiler ${percent(rates.agent_cpu_percent, 2)}`],

@@ -10,6 +10,8 @@ import { measuredBytes, measuredCount, moment, share, signedBytes } from "./unit
 
 const SITES = 1000;
 const MINUTE_MS = 60000;
+/** A difference up to now is asked for anew after so long at the earliest: the server reads the capture for each. */
+const DIFFERENCE_EVERY_MS = 30000;
 const ROW_REM = 1.35;
 
 const OF = {
@@ -44,6 +46,8 @@ export class Flame {
       this.#shown = null;
       this.redraw();
     }
+    const { of, at } = this.#shown ?? {};
+    if (fresh && of === "diff" && Date.now() - at < DIFFERENCE_EVERY_MS) return;
     this.#load();
   }
 
@@ -86,7 +90,12 @@ export class Flame {
       (answer) => {
         const larger = ({ before: one, after: other }) => (one.value > other.value ? one : other);
         const root = tree(answer.changes, larger, (change) => change.change.value);
-        this.#shown = { of: "diff", root, title: `${moment(before)} → ${moment(after)}: red for more, blue for less` };
+        this.#shown = {
+          of: "diff",
+          at: Date.now(),
+          root,
+          title: `${moment(before)} → ${moment(after)}: red for more, blue for less`,
+        };
         this.redraw();
         return root.value > 0 ? null : "Nothing changed beyond what sampling explains.";
       },

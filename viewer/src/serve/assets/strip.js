@@ -2,7 +2,7 @@
 
 import { el, setAttribute, setText } from "./dom.js";
 import { bytes } from "./units.js";
-import { LEVELS } from "./words.js";
+import { LEVELS, LIMITS } from "./words.js";
 
 const BARS = 10;
 
@@ -59,7 +59,7 @@ export function updateLevel(chip, level, limit) {
     setAttribute(
       chip,
       "title",
-      `${bytes(limit.used_bytes)} of ${bytes(limit.bytes)} (${limit.of}): ${LEVELS[level].text}`,
+      `${bytes(limit.used_bytes)} of ${bytes(limit.bytes)} (${LIMITS[limit.of]}): ${LEVELS[level].text}`,
     );
   }
 }
