@@ -5,7 +5,7 @@ import { draw, rem } from "./charts.js";
 import { byId, chartName, el, setText } from "./dom.js";
 import { Panel, place } from "./panel.js";
 import { colour } from "./theme.js";
-import { Ids, lists, tree } from "./tree.js";
+import { Ids, crate, folded, lists, tree } from "./tree.js";
 import { measuredBytes, measuredCount, moment, share, signedBytes } from "./units.js";
 
 const SITES = 1000;
@@ -34,6 +34,7 @@ export class Flame {
   constructor() {
     byId("flame-of").addEventListener("change", () => this.#load());
     byId("flame-save").addEventListener("click", () => this.#save());
+    byId("flame-fold").addEventListener("change", () => this.redraw());
     byId("flame-search").addEventListener("input", () => this.redraw());
   }
 
@@ -110,7 +111,7 @@ export class Flame {
     this.#place.dataset.of = visible ? of : "";
     setText(byId("flame-title"), visible ? title : "");
     if (!visible) return;
-    const all = lists(root, this.#ids);
+    const all = lists(byId("flame-fold").checked ? folded(root) : root, this.#ids);
     const level = this.#place.data?.[0]?.level;
     const searched = byId("flame-search").value.trim().toLowerCase();
     const trace = {
@@ -156,6 +157,7 @@ export class Flame {
 function hover(node, root, of) {
   const lines = [`<b>${chartName(node.name)}</b>`];
   if (node.frame?.file) lines.push(chartName(place(node.frame)));
+  if (node.calls > 1) lines.push(`the innermost of ${node.calls} calls within its crate`);
   if (of === "diff") lines.push(`${signedBytes(node.more)} since`);
   const text = OF[of]?.text ?? measuredBytes;
   lines.push(`${text(node)} · ${share(node.value, root.value)}`);
@@ -173,7 +175,6 @@ function paint(node, of, searched) {
     return `hsl(${part > 0 ? 4 : 215}, ${Math.round(12 + 60 * strength)}%, ${Math.round(lightness)}%)`;
   }
   if (!node.frame) return colour("line");
-  const crate = /^<?&?(?:dyn )?([A-Za-z0-9_]+)::/.exec(node.name)?.[1] ?? "";
-  const hash = [...crate].reduce((sum, char) => (sum * 31 + char.codePointAt(0)) % 360, 7);
+  const hash = [...crate(node.name)].reduce((sum, char) => (sum * 31 + char.codePointAt(0)) % 360, 7);
   return searched ? colour("line") : `hsl(${hash}, ${light ? "62%, 80%" : "34%, 36%"})`;
 }

@@ -1,7 +1,7 @@
 // One sentence on how memory is doing, for people who are no developers.
 
 import { name } from "./dom.js";
-import { bytes, seconds } from "./units.js";
+import { bytes, roundShare, seconds } from "./units.js";
 
 const LEVEL_WORDS = {
   green: "Memory is fine",
@@ -25,7 +25,7 @@ const ENDS = { killed: "been killed", ended: "ended", detached: "lost its profil
 function used(subject) {
   const { bytes: total, used_bytes: part } = subject.limit ?? {};
   if (subject.bytes === null) return "it cannot be read";
-  return total ? `${bytes(part)} of ${bytes(total)} (${Math.round((part / total) * 100)} %)` : bytes(subject.bytes);
+  return total ? `${bytes(part)} of ${bytes(total)} (${roundShare(part, total)})` : bytes(subject.bytes);
 }
 
 function growth(subject, leaking) {

@@ -1,7 +1,7 @@
 // The ten-bar strip as text: each bar in its own level's colour, the words for those who see no colours.
 
 import { el, setAttribute, setText } from "./dom.js";
-import { bytes } from "./units.js";
+import { bytes, roundShare } from "./units.js";
 import { LEVELS, LIMITS } from "./words.js";
 
 const BARS = 10;
@@ -55,7 +55,7 @@ export function updateChip(chip, table, key) {
 export function updateLevel(chip, level, limit) {
   updateChip(chip, LEVELS, level);
   if (level && limit?.bytes) {
-    setText(chip.children[1], `${LEVELS[level].word} · ${Math.round((limit.used_bytes / limit.bytes) * 100)} %`);
+    setText(chip.children[1], `${LEVELS[level].word} · ${roundShare(limit.used_bytes, limit.bytes)}`);
     setAttribute(
       chip,
       "title",

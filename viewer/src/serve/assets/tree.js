@@ -47,6 +47,32 @@ export class Ids {
   }
 }
 
+/** The crate of a function: `tokio` of `<tokio::task::Task<T> as …>::poll`. */
+export function crate(name) {
+  return /^<*&?(?:dyn |mut )?([A-Za-z0-9_]+)::/.exec(name)?.[1] ?? "";
+}
+
+/**
+ * The tree with runs of calls within one crate, without a branch, made one: the innermost stands for them. Async stacks
+ * are mostly such runs.
+ */
+export function folded(place) {
+  let [inner, calls] = [place, 1];
+  for (
+    let [only, other] = inner.children.values();
+    isRun(inner, only, other);
+    [only, other] = inner.children.values()
+  ) {
+    [inner, calls] = [only, calls + 1];
+  }
+  const children = [...inner.children].map(([name, child]) => [name, folded(child)]);
+  return { ...inner, calls, children: new Map(children) };
+}
+
+function isRun(place, only, other) {
+  return place.frame && only && !other && only.value === place.value && crate(place.name) === crate(only.name);
+}
+
 /** The tree as the lists that the chart library takes, and how deep it is. */
 export function lists(root, ids) {
   const all = { ids: [], parents: [], labels: [], values: [], nodes: [], depth: 0 };
@@ -54,7 +80,7 @@ export function lists(root, ids) {
     all.depth = Math.max(all.depth, depth);
     all.ids.push(id);
     all.parents.push(parent);
-    all.labels.push(chartName(place.name));
+    all.labels.push(chartName(place.name) + (place.calls > 1 ? ` (+${place.calls - 1})` : ""));
     all.values.push(place.value);
     all.nodes.push(place);
     const wide = [...place.children.values()].filter((child) => child.value >= root.value * NARROWEST);

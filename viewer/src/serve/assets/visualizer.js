@@ -104,6 +104,7 @@ function figures(subject, all) {
       setAttribute(node, "value", option.key);
     },
   );
+  show(byId("shown-label"), options.length > 1);
   byId("shown").value = subject.key;
   document.title = `${bytes(subject.bytes)} – ${subject.word} – Plimsoll`;
 }
