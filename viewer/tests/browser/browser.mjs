@@ -103,7 +103,11 @@ export async function main(run) {
   } catch (error) {
     const pages = browser.chromium.contexts().flatMap((context) => context.pages());
     const picture = process.env.PLIMSOLL_BROWSER_FAILURE;
-    if (picture && pages.length > 0) await pages.at(-1).screenshot({ path: picture, fullPage: true }).catch(() => {});
+    if (picture && pages.length > 0)
+      await pages
+        .at(-1)
+        .screenshot({ path: picture, fullPage: true })
+        .catch(() => {});
     process.stderr.write(`FAILED: ${error.message}\n${browser.complaints.slice(0, 5).join("\n")}\n`);
     process.exitCode = 1;
   }

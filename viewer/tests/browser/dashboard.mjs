@@ -71,7 +71,9 @@ await main(async (browser, base, token) => {
   await step("all follows a selected range", async () => {
     const asked = Promise.all(
       ["sites", "leaks", "histogram"].map((what) =>
-        page.waitForResponse((response) => response.url().includes(`/api/${what}?`) && response.url().includes("from=") && response.ok()),
+        page.waitForResponse(
+          (response) => response.url().includes(`/api/${what}?`) && response.url().includes("from=") && response.ok(),
+        ),
       ),
     );
     await dragOverTimeline(page, 0.2, 0.7);
@@ -80,7 +82,9 @@ await main(async (browser, base, token) => {
   });
 
   await step("sites by crate", async () => {
-    const asked = page.waitForResponse((response) => response.url().includes("by=crate") && response.url().includes("from="));
+    const asked = page.waitForResponse(
+      (response) => response.url().includes("by=crate") && response.url().includes("from="),
+    );
     await page.selectOption("#sites-by", "crate");
     await asked;
     await page.locator("#sites-rows tr", { hasText: "axum_sessions" }).first().waitFor();
@@ -90,13 +94,12 @@ await main(async (browser, base, token) => {
     for (const of of ["live", "leaks", "diff"]) {
       await page.selectOption("#flame-of", of);
       await until(`flame graph of ${of}`, () =>
-        page.evaluate(
-          (wanted) => {
-            const chart = document.getElementById("flame-chart");
-            return chart.dataset.of === wanted && chart.data?.[0].labels.some((label) => label.includes("remember_session"));
-          },
-          of,
-        ),
+        page.evaluate((wanted) => {
+          const chart = document.getElementById("flame-chart");
+          return (
+            chart.dataset.of === wanted && chart.data?.[0].labels.some((label) => label.includes("remember_session"))
+          );
+        }, of),
       );
     }
     await page.selectOption("#flame-of", "live");
@@ -108,7 +111,10 @@ await main(async (browser, base, token) => {
   await step("memory is given back on request", async () => {
     await page.locator("#controls").getByRole("button", { name: "Free memory" }).click();
     await until("an answer", async () => /\d/.test(await text(page, "#controls-answer")));
-    expect((await page.locator("#controls-answer").getAttribute("data-kind")) !== "error", await text(page, "#controls-answer"));
+    expect(
+      (await page.locator("#controls-answer").getAttribute("data-kind")) !== "error",
+      await text(page, "#controls-answer"),
+    );
   });
 
   if (SCREENSHOTS) await step("screenshots", () => screenshots(browser, base, token));

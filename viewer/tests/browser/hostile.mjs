@@ -11,10 +11,16 @@ const TELLTALE = "__x";
 async function judge(page, where) {
   const found = await page.evaluate(() => {
     const own = (node) => (node.getAttribute("src") ?? "").startsWith("/assets/");
-    const scripts = [...document.querySelectorAll("script, iframe, object, embed, img, base")].filter((node) => !own(node));
+    const scripts = [...document.querySelectorAll("script, iframe, object, embed, img, base")].filter(
+      (node) => !own(node),
+    );
     const all = [...document.querySelectorAll("*")];
     const handlers = all.filter((node) => [...node.attributes].some(({ name }) => /^on/i.test(name)));
-    const links = all.filter((node) => /^\s*(javascript|data|vbscript|https?):/i.test(node.getAttribute("href") ?? node.getAttribute("xlink:href") ?? ""));
+    const links = all.filter((node) =>
+      /^\s*(javascript|data|vbscript|https?):/i.test(
+        node.getAttribute("href") ?? node.getAttribute("xlink:href") ?? "",
+      ),
+    );
     const bad = [...scripts, ...handlers, ...links];
     return { ran: window.__x, bad: bad.map((node) => node.outerHTML.slice(0, 200)), polluted: {}.__x };
   });
@@ -26,18 +32,25 @@ async function judge(page, where) {
 /** How many different hostile names can be read. */
 async function read(page, seen) {
   const text = await page.locator("body").innerText();
-  text.split("\n").filter((line) => line.includes(TELLTALE)).forEach((line) => seen.add(line.trim()));
+  text
+    .split("\n")
+    .filter((line) => line.includes(TELLTALE))
+    .forEach((line) => seen.add(line.trim()));
 }
 
 async function groups(page, seen) {
   for (const by of GROUPS) {
-    const first = page.waitForResponse((response) => response.url().includes("/api/sites?") && response.url().includes(`by=${by}`));
+    const first = page.waitForResponse(
+      (response) => response.url().includes("/api/sites?") && response.url().includes(`by=${by}`),
+    );
     await page.selectOption("#sites-by", by === "site" ? "tag" : "site");
     await page.selectOption("#sites-by", by);
     await first;
-    for (let more = true; more; ) {
+    for (let more = true; more;) {
       await until("rows", async () => (await page.locator("#sites[aria-busy]").count()) === 0);
-      await page.evaluate(() => document.querySelectorAll("#sites .fold[aria-expanded=false]").forEach((fold) => fold.click()));
+      await page.evaluate(() =>
+        document.querySelectorAll("#sites .fold[aria-expanded=false]").forEach((fold) => fold.click()),
+      );
       await read(page, seen);
       await judge(page, `sites by ${by}`);
       more = await page.locator("#sites-after").isEnabled();
@@ -51,7 +64,8 @@ async function graphs(page) {
     await page.selectOption("#flame-of", of);
     await until("an answer", async () => (await page.locator("#flame[aria-busy]").count()) === 0);
     const box = await page.locator("#flame-chart").boundingBox();
-    for (let part = 0.1; box && part < 1; part += 0.2) await page.mouse.move(box.x + box.width * part, box.y + box.height * part);
+    for (let part = 0.1; box && part < 1; part += 0.2)
+      await page.mouse.move(box.x + box.width * part, box.y + box.height * part);
     await judge(page, `flame graph of ${of}`);
   }
 }

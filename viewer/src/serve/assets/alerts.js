@@ -38,7 +38,11 @@ function worst(alerts) {
 
 function make() {
   const chip = makeChip();
-  const [title, text, time] = [el("span", { class: "alert-title" }), el("span", { class: "alert-text" }), el("span", { class: "alert-time" })];
+  const [title, text, time] = [
+    el("span", { class: "alert-title" }),
+    el("span", { class: "alert-text" }),
+    el("span", { class: "alert-time" }),
+  ];
   const item = el("li", {}, chip, el("span", { class: "alert-body" }, title, text, time));
   item.parts = { chip, title, text, time };
   return item;

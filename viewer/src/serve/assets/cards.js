@@ -9,7 +9,8 @@ import { STATES, isLive, losses } from "./words.js";
 export function ordered(captures) {
   const rank = (capture) => (isLive(capture.state) ? 0 : 1);
   return [...captures.values()].sort(
-    (one, other) => rank(one) - rank(other) || other.started_unix_ms - one.started_unix_ms || one.id.localeCompare(other.id),
+    (one, other) =>
+      rank(one) - rank(other) || other.started_unix_ms - one.started_unix_ms || one.id.localeCompare(other.id),
   );
 }
 
@@ -26,12 +27,18 @@ function entries(picture) {
 /** Shows the cards of a picture. `select` is called with a capture's id. */
 export function showCards(parent, picture, selected, select) {
   const make = (entry) => (entry.kind === "capture" ? makeCaptureCard(entry.capture, select) : makeCard("div"));
-  keyed(parent, entries(picture), (entry) => entry.key, make, (card, entry) => {
-    if (entry.kind === "capture") updateCapture(card, entry.capture, entry.capture.id === selected);
-    if (entry.kind === "process") updateProcess(card, entry.process);
-    if (entry.kind === "sum") updateSum(card, entry.sum);
-    if (entry.kind === "system") updateSystem(card, entry.system);
-  });
+  keyed(
+    parent,
+    entries(picture),
+    (entry) => entry.key,
+    make,
+    (card, entry) => {
+      if (entry.kind === "capture") updateCapture(card, entry.capture, entry.capture.id === selected);
+      if (entry.kind === "process") updateProcess(card, entry.process);
+      if (entry.kind === "sum") updateSum(card, entry.sum);
+      if (entry.kind === "system") updateSystem(card, entry.system);
+    },
+  );
 }
 
 function makeCaptureCard(capture, select) {
@@ -85,33 +92,59 @@ function title(card, text, hover) {
 
 function updateCapture(card, capture, selected) {
   const { parts } = card;
-  title(card, `${capture.program || "not begun"}${capture.pid ? ` · ${capture.pid}` : ""}`, capture.path);
+  title(card, capture.program || "not begun", capture.path);
   setAttribute(card, "aria-pressed", String(selected));
   setAttribute(card, "data-capture", capture.id);
   setAttribute(card, "data-state", capture.state);
   updateChip(parts.state, STATES, capture.state);
   updateLevel(parts.level, isLive(capture.state) ? capture.level : null, capture.limit);
   const rss = capture.rss_bytes ?? null;
-  figure(card, bytes(rss), rss === null ? "" : `peak ${bytes(capture.rss_strip.peak_bytes)}`, capture.rss_strip, "Resident memory");
+  figure(
+    card,
+    bytes(rss),
+    [rss === null ? null : `peak ${bytes(capture.rss_strip.peak_bytes)}`, capture.pid ? `process ${capture.pid}` : null]
+      .filter(Boolean)
+      .join(" · "),
+    capture.rss_strip,
+    "Resident memory",
+  );
   const trend = capture.trend?.live_bytes ?? null;
   const over = trend === null ? "" : ` (${signedBytes(trend)} in ${Math.round(capture.trend.over_ms / 1000)} s)`;
   const lost = losses(capture.lost);
   lines(card, [
     capture.live_bytes && `heap ${measuredBytes(capture.live_bytes)}${isLive(capture.state) ? over : ""}`,
-    capture.look ? name(capture.look.sentence, 160) : isLive(capture.state) && capture.live_bytes ? "sites are being looked at …" : null,
+    capture.look
+      ? name(capture.look.sentence, 160)
+      : isLive(capture.state) && capture.live_bytes
+        ? "sites are being looked at …"
+        : null,
     lost.length > 0 && `⚠ lossy: ${lost.join(", ")}`,
     capture.behind_bytes > 0 && `catching up: ${bytes(capture.behind_bytes)} still to be read`,
   ]);
 }
 
 function updateProcess(card, process) {
-  title(card, `${process.name} · ${process.pid}`, process.command);
-  updateChip(card.parts.state, { gone: { sign: "■", word: "gone", text: "The process has gone." } }, process.gone ? "gone" : null);
+  title(card, process.name, process.command);
+  updateChip(
+    card.parts.state,
+    { gone: { sign: "■", word: "gone", text: "The process has gone." } },
+    process.gone ? "gone" : null,
+  );
   updateLevel(card.parts.level, process.level, process.limit);
   const readable = process.memory_bytes !== null;
-  figure(card, readable ? bytes(process.memory_bytes) : "–", readable ? `peak ${bytes(process.strip.peak_bytes)}` : "", process.strip, "Resident memory");
+  figure(
+    card,
+    readable ? bytes(process.memory_bytes) : "–",
+    `${readable ? `peak ${bytes(process.strip.peak_bytes)} · ` : ""}process ${process.pid}`,
+    process.strip,
+    "Resident memory",
+  );
   const cpu = process.cpu_percent === null ? null : `CPU ${process.cpu_percent.toFixed(1)} %`;
-  lines(card, [readable ? null : `Memory: error (${name(process.memory_error, 120)})`, cpu, "without the profiler: memory and CPU only"]);
+  lines(card, [
+    readable ? null : `Memory: error (${name(process.memory_error, 120)})`,
+    cpu,
+    "without the profiler: memory and CPU only",
+  ]);
 }
 
 function updateSum(card, sum) {
@@ -126,10 +159,13 @@ function updateSum(card, sum) {
 function updateSystem(card, system) {
   title(card, "This machine", "");
   card.parts.state.hidden = true;
-  const limit = { bytes: system.total_bytes, used_bytes: system.used_bytes, of: "memory of the machine" };
+  const limit = { bytes: system.total_bytes, used_bytes: system.used_bytes, of: "system" };
   updateLevel(card.parts.level, system.level, system.total_bytes > 0 ? limit : null);
   figure(card, bytes(system.used_bytes), `of ${bytes(system.total_bytes)}`, system.strip, "Memory in use");
-  const swap = system.swap_total_bytes > 0 ? `swap ${bytes(system.swap_total_bytes - system.swap_free_bytes)} of ${bytes(system.swap_total_bytes)}` : null;
+  const swap =
+    system.swap_total_bytes > 0
+      ? `swap ${bytes(system.swap_total_bytes - system.swap_free_bytes)} of ${bytes(system.swap_total_bytes)}`
+      : null;
   const load = system.load ? `load ${system.load.map((one) => one.toFixed(2)).join(" ")}` : null;
   lines(card, [load, swap]);
 }

@@ -6,11 +6,31 @@ import { bytes } from "./units.js";
 
 const COMMANDS = [
   { command: "start", word: "Start", title: "Begin a new recording", when: (state) => state === "ended" },
-  { command: "stop", word: "Stop", title: "End this recording", when: (state) => state === "running" || state === "paused" },
-  { command: "pause", word: "Pause", title: "Stop recording allocations for now", when: (state) => state === "running" },
+  {
+    command: "stop",
+    word: "Stop",
+    title: "End this recording",
+    when: (state) => state === "running" || state === "paused",
+  },
+  {
+    command: "pause",
+    word: "Pause",
+    title: "Stop recording allocations for now",
+    when: (state) => state === "running",
+  },
   { command: "resume", word: "Resume", title: "Go on recording allocations", when: (state) => state === "paused" },
-  { command: "snapshot", word: "Snapshot", title: "Write all that is known to the capture now", when: (state) => state === "running" },
-  { command: "purge", word: "Free memory", title: "Make the allocator give unused memory back to the system", when: () => true },
+  {
+    command: "snapshot",
+    word: "Snapshot",
+    title: "Write all that is known to the capture now",
+    when: (state) => state === "running",
+  },
+  {
+    command: "purge",
+    word: "Free memory",
+    title: "Make the allocator give unused memory back to the system",
+    when: () => true,
+  },
 ];
 
 /** The buttons. */
@@ -28,7 +48,11 @@ export class Controls {
   }
 
   #button({ command, word, title }) {
-    return el("button", { type: "button", title, "data-command": command, on: { click: () => this.#send(command) } }, word);
+    return el(
+      "button",
+      { type: "button", title, "data-command": command, on: { click: () => this.#send(command) } },
+      word,
+    );
   }
 
   /** Shows what the process of this capture takes. */

@@ -17,7 +17,7 @@ import { makeChip, updateChip, updateLevel } from "./strip.js";
 import { followTheme } from "./theme.js";
 import { Timeline } from "./timeline.js";
 import { ago, bytes, dateAndTime, measuredBytes, measuredRate, seconds } from "./units.js";
-import { STATES, isLive, losses } from "./words.js";
+import { LIMITS, STATES, isLive, losses } from "./words.js";
 
 takeToken();
 const feed = new Feed();
@@ -85,17 +85,24 @@ function head(capture) {
   setText(byId("capture-meta"), meta(capture).join(" · "));
   setAttribute(byId("capture-meta"), "title", name(capture.path));
   const notes = notesOf(capture);
-  keyed(byId("notes"), notes, (note) => note.key, () => el("li"), (node, note) => {
-    setText(node, note.text);
-    setAttribute(node, "data-kind", note.kind);
-  });
+  keyed(
+    byId("notes"),
+    notes,
+    (note) => note.key,
+    () => el("li"),
+    (node, note) => {
+      setText(node, note.text);
+      setAttribute(node, "data-kind", note.kind);
+    },
+  );
   figures(capture);
 }
 
 function meta(capture) {
   const mode = capture.mode === "sampled" ? `sampled, one in ${bytes(capture.interval_bytes)}` : capture.mode;
   const started = capture.started_unix_ms > 0 ? `started ${dateAndTime(capture.started_unix_ms)}` : null;
-  const lasted = capture.at_ms > 0 ? `${isLive(capture.state) ? "recorded" : "lasted"} ${seconds(capture.at_ms / 1000)}` : null;
+  const lasted =
+    capture.at_ms > 0 ? `${isLive(capture.state) ? "recorded" : "lasted"} ${seconds(capture.at_ms / 1000)}` : null;
   return [capture.pid ? `process ${capture.pid}` : null, mode, started, lasted].filter(Boolean);
 }
 
@@ -107,9 +114,20 @@ function notesOf(capture) {
     notes.push({ key: "state", kind: capture.state, text: `${STATES[capture.state].text}${reason}` });
   }
   const lost = losses(capture.lost);
-  if (lost.length > 0) notes.push({ key: "lost", kind: "lossy", text: `Lossy: ${lost.join(", ")}. Totals still hold; some memory may lack its site.` });
-  if (capture.look_error) notes.push({ key: "look", kind: "lossy", text: `Sites could not be looked at: ${name(capture.look_error)}` });
-  if (capture.behind_bytes > 0) notes.push({ key: "behind", kind: "waiting", text: `Catching up: ${bytes(capture.behind_bytes)} of the capture are still to be read.` });
+  if (lost.length > 0)
+    notes.push({
+      key: "lost",
+      kind: "lossy",
+      text: `Lossy: ${lost.join(", ")}. Totals still hold; some memory may lack its site.`,
+    });
+  if (capture.look_error)
+    notes.push({ key: "look", kind: "lossy", text: `Sites could not be looked at: ${name(capture.look_error)}` });
+  if (capture.behind_bytes > 0)
+    notes.push({
+      key: "behind",
+      kind: "waiting",
+      text: `Catching up: ${bytes(capture.behind_bytes)} of the capture are still to be read.`,
+    });
   capture.warnings.forEach((warning, at) => notes.push({ key: `warning ${at}`, kind: "lossy", text: name(warning) }));
   return notes;
 }
@@ -118,17 +136,37 @@ function figures(capture) {
   const { rates, look } = capture;
   const percent = (value, digits) => (value === null ? "–" : `${value.toFixed(digits)} %`);
   const rows = [
-    ["Resident (RSS)", bytes(capture.rss_bytes), capture.rss_bytes === null ? "" : `peak ${bytes(capture.rss_strip.peak_bytes)}`],
-    ["Live (heap)", measuredBytes(capture.live_bytes), capture.peak_live_bytes ? `peak ${measuredBytes(capture.peak_live_bytes)}` : ""],
-    ["Limit", capture.limit ? bytes(capture.limit.bytes) : "–", capture.limit ? `${name(capture.limit.of, 60)}, ${bytes(capture.limit.used_bytes)} used` : ""],
+    [
+      "Resident (RSS)",
+      bytes(capture.rss_bytes),
+      capture.rss_bytes === null ? "" : `peak ${bytes(capture.rss_strip.peak_bytes)}`,
+    ],
+    [
+      "Live (heap)",
+      measuredBytes(capture.live_bytes),
+      capture.peak_live_bytes ? `peak ${measuredBytes(capture.peak_live_bytes)}` : "",
+    ],
+    [
+      "Limit",
+      capture.limit ? bytes(capture.limit.bytes) : "–",
+      capture.limit ? `${LIMITS[capture.limit.of]}, ${bytes(capture.limit.used_bytes)} used` : "",
+    ],
     ["Allocated", measuredRate(rates.allocated_bytes_per_s), `freed ${measuredRate(rates.freed_bytes_per_s)}`],
     ["CPU (of one core)", percent(rates.cpu_percent, 1), `of that the profiler ${percent(rates.agent_cpu_percent, 2)}`],
   ];
-  keyed(byId("figures"), rows, ([word]) => word, makeFigure, (node, [, value, small]) => {
-    setText(node.children[1], value);
-    setText(node.children[2], small);
-  });
-  const age = look ? `Sites as of ${ago(Date.now() - look.made_unix_ms)}; looking took ${seconds(look.took_ms / 1000)}.` : "";
+  keyed(
+    byId("figures"),
+    rows,
+    ([word]) => word,
+    makeFigure,
+    (node, [, value, small]) => {
+      setText(node.children[1], value);
+      setText(node.children[2], small);
+    },
+  );
+  const age = look
+    ? `Sites as of ${ago(Date.now() - look.made_unix_ms)}; looking took ${seconds(look.took_ms / 1000)}.`
+    : "";
   setText(byId("look-age"), range.chosen ? "" : age);
   setText(byId("sentence"), look ? name(look.sentence) : "");
 }

@@ -5,11 +5,13 @@ import { draw, rem } from "./charts.js";
 import { byId, chartName, el, setText } from "./dom.js";
 import { Panel, place } from "./panel.js";
 import { colour } from "./theme.js";
-import { lists, tree } from "./tree.js";
+import { Ids, crate, folded, lists, tree } from "./tree.js";
 import { measuredBytes, measuredCount, moment, share, signedBytes } from "./units.js";
 
 const SITES = 1000;
 const MINUTE_MS = 60000;
+/** A difference up to now is asked for anew after so long at the earliest: the server reads the capture for each. */
+const DIFFERENCE_EVERY_MS = 30000;
 const ROW_REM = 1.35;
 
 const OF = {
@@ -27,10 +29,12 @@ export class Flame {
   #asked = null;
   #last = 0;
   #shown = null;
+  #ids = new Ids();
 
   constructor() {
     byId("flame-of").addEventListener("change", () => this.#load());
     byId("flame-save").addEventListener("click", () => this.#save());
+    byId("flame-fold").addEventListener("change", () => this.redraw());
     byId("flame-search").addEventListener("input", () => this.redraw());
   }
 
@@ -39,9 +43,12 @@ export class Flame {
     this.#asked = asked;
     this.#last = last;
     if (!fresh) {
+      this.#ids = new Ids();
       this.#shown = null;
       this.redraw();
     }
+    const { of, at } = this.#shown ?? {};
+    if (fresh && of === "diff" && Date.now() - at < DIFFERENCE_EVERY_MS) return;
     this.#load();
   }
 
@@ -67,7 +74,11 @@ export class Flame {
         this.#shown = { of, root, title: "" };
         this.redraw();
         if (root.value > 0) return null;
-        return of === "leaks" ? "No leak here." : of === "temporary" ? "Temporary blocks are known of exact captures only." : "Nothing here.";
+        return of === "leaks"
+          ? "No leak here."
+          : of === "temporary"
+            ? "Temporary blocks are known of exact captures only."
+            : "Nothing here.";
       },
     );
   }
@@ -80,7 +91,12 @@ export class Flame {
       (answer) => {
         const larger = ({ before: one, after: other }) => (one.value > other.value ? one : other);
         const root = tree(answer.changes, larger, (change) => change.change.value);
-        this.#shown = { of: "diff", root, title: `${moment(before)} → ${moment(after)}: red for more, blue for less` };
+        this.#shown = {
+          of: "diff",
+          at: Date.now(),
+          root,
+          title: `${moment(before)} → ${moment(after)}: red for more, blue for less`,
+        };
         this.redraw();
         return root.value > 0 ? null : "Nothing changed beyond what sampling explains.";
       },
@@ -95,11 +111,13 @@ export class Flame {
     this.#place.dataset.of = visible ? of : "";
     setText(byId("flame-title"), visible ? title : "");
     if (!visible) return;
-    const all = lists(root);
+    const all = lists(byId("flame-fold").checked ? folded(root) : root, this.#ids);
+    const level = this.#place.data?.[0]?.level;
     const searched = byId("flame-search").value.trim().toLowerCase();
     const trace = {
       type: "icicle",
       ids: all.ids,
+      level: all.ids.includes(level) ? level : "0",
       parents: all.parents,
       labels: all.labels,
       values: all.values,
@@ -114,8 +132,11 @@ export class Flame {
       textfont: { color: colour("flame-text"), size: rem(0.75) },
       insidetextfont: { color: colour("flame-text"), size: rem(0.75) },
     };
-    const rows = all.ids.reduce((most, id) => Math.max(most, id.split(".").length), 1);
-    draw(this.#place, [trace], { height: Math.max(rem(rows * ROW_REM + 2.7), rem(11)), margin: { l: 0, r: 0, t: 4, b: 0 }, uniformtext: { minsize: rem(0.67), mode: "hide" } });
+    draw(this.#place, [trace], {
+      height: Math.max(rem(all.depth * ROW_REM + 2.7), rem(11)),
+      margin: { l: 0, r: 0, t: 4, b: 0 },
+      uniformtext: { minsize: rem(0.67), mode: "hide" },
+    });
   }
 
   async #save() {
@@ -136,6 +157,7 @@ export class Flame {
 function hover(node, root, of) {
   const lines = [`<b>${chartName(node.name)}</b>`];
   if (node.frame?.file) lines.push(chartName(place(node.frame)));
+  if (node.calls > 1) lines.push(`the innermost of ${node.calls} calls within its crate`);
   if (of === "diff") lines.push(`${signedBytes(node.more)} since`);
   const text = OF[of]?.text ?? measuredBytes;
   lines.push(`${text(node)} · ${share(node.value, root.value)}`);
@@ -153,7 +175,6 @@ function paint(node, of, searched) {
     return `hsl(${part > 0 ? 4 : 215}, ${Math.round(12 + 60 * strength)}%, ${Math.round(lightness)}%)`;
   }
   if (!node.frame) return colour("line");
-  const crate = /^<?&?(?:dyn )?([A-Za-z0-9_]+)::/.exec(node.name)?.[1] ?? "";
-  const hash = [...crate].reduce((sum, char) => (sum * 31 + char.codePointAt(0)) % 360, 7);
+  const hash = [...crate(node.name)].reduce((sum, char) => (sum * 31 + char.codePointAt(0)) % 360, 7);
   return searched ? colour("line") : `hsl(${hash}, ${light ? "62%, 80%" : "34%, 36%"})`;
 }

@@ -49,15 +49,21 @@ export class Histogram {
     const unfreed = buckets.map((bucket) => (inBytes ? bucket.unfreed_bytes : bucket.unfreed_allocations));
     const text = inBytes ? measuredBytes : measuredCount;
     const x = buckets.map((bucket) => bound(this.#answer.unit, bucket.from));
-    const span = buckets.map((bucket) => `${bound(this.#answer.unit, bucket.from)} … ${bound(this.#answer.unit, bucket.to)}`);
+    const span = buckets.map(
+      (bucket) => `${bound(this.#answer.unit, bucket.from)} … ${bound(this.#answer.unit, bucket.to)}`,
+    );
     const parts = unfreed.some(Boolean)
       ? [
-          { name: "freed", values: all.map((measure, at) => without(measure, unfreed[at])), color: colour("series-live") },
+          {
+            name: "freed",
+            values: all,
+            color: colour("series-live"),
+          },
           { name: "not freed yet", values: unfreed, color: colour("series-kept"), pattern: "/" },
         ]
       : [{ name: "blocks", values: all, color: colour("series-live") }];
     const traces = parts.map((part) => bars(part, x, span, text));
-    const most = Math.max(...all.map((measure) => measure.value));
+    const most = Math.max(...all.map((measure, at) => measure.value + (unfreed[at]?.value ?? 0)));
     draw(this.#place, traces, {
       height: rem(16),
       barmode: "stack",
@@ -72,10 +78,6 @@ export class Histogram {
 
 function bound(unit, value) {
   return unit === "bytes" ? bytes(value) : duration(value);
-}
-
-function without(all, part) {
-  return part ? { value: all.value - part.value, low: Math.max(0, all.low - part.low), high: all.high === null ? null : all.high - (part.high ?? 0) } : all;
 }
 
 function bars({ name, values, color, pattern = "" }, x, span, text) {

@@ -44,11 +44,14 @@ export class Leaks {
   #fill(answer) {
     this.#answer = answer;
     const { sites } = answer;
-    const found = sites.filter((site) => site.verdict?.class === "leak" || site.verdict?.class === "too-little-evidence");
+    const found = sites.filter(
+      (site) => site.verdict?.class === "leak" || site.verdict?.class === "too-little-evidence",
+    );
     const shown = this.#all ? sites : sites.slice(0, Math.max(found.length, OTHERS));
     const focused = this.#list.contains(document.activeElement) ? document.activeElement.dataset.key : null;
     this.#list.replaceChildren(...shown.map((site, at) => this.#item(site, answer.offset + at + 1)));
-    if (focused) [...this.#list.querySelectorAll(".verdict-head")].find((head) => head.dataset.key === focused)?.focus();
+    if (focused)
+      [...this.#list.querySelectorAll(".verdict-head")].find((head) => head.dataset.key === focused)?.focus();
     const more = byId("leaks-more");
     more.hidden = !this.#all && shown.length === sites.length;
     more.textContent = this.#all ? "Show fewer" : `Show ${things(sites.length - shown.length, "other site")}`;
@@ -65,7 +68,13 @@ export class Leaks {
     const evidence = el("div", { class: "evidence", hidden: !open, id: `evidence-${number}` });
     const head = el(
       "button",
-      { type: "button", class: "verdict-head", "aria-expanded": String(open), "aria-controls": evidence.id, "data-key": key },
+      {
+        type: "button",
+        class: "verdict-head",
+        "aria-expanded": String(open),
+        "aria-controls": evidence.id,
+        "data-key": key,
+      },
       chip,
       el("span", { class: "function" }, name(site.name)),
       el("span", { class: "held" }, measuredBytes(site.live_bytes)),

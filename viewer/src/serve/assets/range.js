@@ -29,7 +29,9 @@ export class Range {
   #read() {
     const [from, to] = ["range-from", "range-to"].map((id) => parseMoment(byId(id).value));
     const bad = from === null || to === null || to <= from;
-    byId("range-error").textContent = bad ? "Two times since the start such as 30s and 1m30s, the first one earlier." : "";
+    byId("range-error").textContent = bad
+      ? "Two times since the start such as 30s and 1m30s, the first one earlier."
+      : "";
     if (!bad) this.set({ from: Math.round(from), to: Math.round(to) });
   }
 

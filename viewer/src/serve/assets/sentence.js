@@ -1,7 +1,7 @@
 // One sentence on how memory is doing, for people who are no developers.
 
 import { name } from "./dom.js";
-import { bytes, seconds } from "./units.js";
+import { bytes, roundShare, seconds } from "./units.js";
 
 const LEVEL_WORDS = {
   green: "Memory is fine",
@@ -13,7 +13,8 @@ const LEVEL_WORDS = {
 export function sentence(picture, all, subject) {
   if (!subject) return "Nothing is being watched yet. As soon as a program starts, it appears here.";
   const { capture } = subject;
-  if (capture && !subject.live) return `${name(capture.program, 60)} has ${ENDS[capture.state] ?? "ended"}. Last seen with ${bytes(subject.bytes)}.`;
+  if (capture && !subject.live)
+    return `${name(capture.program, 60)} has ${ENDS[capture.state] ?? "ended"}. Last seen with ${bytes(subject.bytes)}.`;
   const leaking = (capture ? [subject] : all).filter((each) => each.capture?.look?.leaks > 0);
   const start = LEVEL_WORDS[subject.level] ?? "Memory in use";
   return `${start}: ${used(subject)}${growth(subject, leaking)}.`;
@@ -24,7 +25,7 @@ const ENDS = { killed: "been killed", ended: "ended", detached: "lost its profil
 function used(subject) {
   const { bytes: total, used_bytes: part } = subject.limit ?? {};
   if (subject.bytes === null) return "it cannot be read";
-  return total ? `${bytes(part)} of ${bytes(total)} (${Math.round((part / total) * 100)} %)` : bytes(subject.bytes);
+  return total ? `${bytes(part)} of ${bytes(total)} (${roundShare(part, total)})` : bytes(subject.bytes);
 }
 
 function growth(subject, leaking) {

@@ -14,9 +14,21 @@ const COLUMNS = [
   { key: "name", word: "Site", cell: nameCell },
   { key: "live_bytes", word: "Live", sort: true, number: true, cell: (site, whole) => barCell(site.live_bytes, whole) },
   { key: "live_allocations", word: "Blocks", number: true, cell: (site) => measuredCount(site.live_allocations) },
-  { key: "peak_live_bytes", word: "At the peak", sort: true, number: true, cell: (site) => measuredBytes(site.peak_live_bytes) },
+  {
+    key: "peak_live_bytes",
+    word: "At the peak",
+    sort: true,
+    number: true,
+    cell: (site) => measuredBytes(site.peak_live_bytes),
+  },
   { key: "total_bytes", word: "Total", sort: true, number: true, cell: (site) => measuredBytes(site.total_bytes) },
-  { key: "temporary_allocations", word: "Temporary", sort: true, number: true, cell: (site) => measuredCount(site.temporary_allocations) },
+  {
+    key: "temporary_allocations",
+    word: "Temporary",
+    sort: true,
+    number: true,
+    cell: (site) => measuredCount(site.temporary_allocations),
+  },
   { key: "verdict", word: "Verdict", cell: verdictCell },
 ];
 
@@ -42,15 +54,23 @@ export class Sites {
   }
 
   #heading(column) {
-    const button = column.sort && el("button", { type: "button", on: { click: () => this.#sortBy(column.key) } }, column.word);
+    const button =
+      column.sort && el("button", { type: "button", on: { click: () => this.#sortBy(column.key) } }, column.word);
     const sorted = column.key === this.#sort ? "descending" : null;
-    const attributes = { scope: "col", class: column.number ? "number" : null, "data-key": column.key, "aria-sort": sorted };
+    const attributes = {
+      scope: "col",
+      class: column.number ? "number" : null,
+      "data-key": column.key,
+      "aria-sort": sorted,
+    };
     return el("th", attributes, button || column.word);
   }
 
   #sortBy(key) {
     this.#sort = key;
-    byId("sites-head").childNodes.forEach((head) => setAttribute(head, "aria-sort", head.dataset.key === key ? "descending" : null));
+    byId("sites-head").childNodes.forEach((head) =>
+      setAttribute(head, "aria-sort", head.dataset.key === key ? "descending" : null),
+    );
     this.#again();
   }
 
@@ -91,7 +111,9 @@ export class Sites {
   #fill(answer, filter) {
     const { sites, total_rows: total, offset } = answer;
     const whole = Math.max(...sites.map((site) => site.live_bytes.value), 1);
-    this.#body.replaceChildren(...sites.flatMap((site, at) => this.#row(site, offset + at, whole)));
+    const focused = this.#body.contains(document.activeElement) ? document.activeElement.dataset.key : null;
+    this.#body.replaceChildren(...sites.flatMap((site) => this.#row(site, whole)));
+    if (focused) [...this.#body.querySelectorAll(".fold")].find((fold) => fold.dataset.key === focused)?.focus();
     byId("sites-count").textContent =
       total > ROWS ? `${count(offset + 1)}–${count(offset + sites.length)} of ${count(total)}` : things(total, "row");
     byId("sites-before").disabled = offset === 0;
@@ -100,16 +122,25 @@ export class Sites {
     return filter ? "Nothing matches the filter." : "No allocations here.";
   }
 
-  #row(site, at, whole) {
-    const key = `${site.name} ${at}`;
+  #row(site, whole) {
+    const key = `${site.name} ${site.frames[1]?.function} ${site.frames[0]?.line}`;
     const open = this.#open.has(key);
     const cells = COLUMNS.map((column) =>
-      el(column.key === "name" ? "th" : "td", { scope: column.key === "name" ? "row" : null, class: column.number ? "number" : null }, column.cell(site, whole)),
+      el(
+        column.key === "name" ? "th" : "td",
+        { scope: column.key === "name" ? "row" : null, class: column.number ? "number" : null },
+        column.cell(site, whole),
+      ),
     );
     const row = el("tr", {}, cells);
     if (site.frames.length < 2) return [row];
-    const more = el("tr", { class: "more", hidden: !open }, el("td", { colspan: COLUMNS.length }, open ? stack(site.frames) : null));
-    const button = el("button", { type: "button", class: "fold", "aria-expanded": String(open), "aria-label": "Show the stack" });
+    const more = el(
+      "tr",
+      { class: "more", hidden: !open },
+      el("td", { colspan: COLUMNS.length }, open ? stack(site.frames) : null),
+    );
+    const label = { "aria-expanded": String(open), "aria-label": "Show the stack", "data-key": key };
+    const button = el("button", { type: "button", class: "fold", ...label });
     button.addEventListener("click", () => {
       const opens = more.hidden;
       more.hidden = !opens;

@@ -26,7 +26,8 @@ function words(feed) {
     const left = Math.max(0, Math.round((feed.nextTryAt - Date.now()) / 1000));
     return ["lost", `Disconnected · ${data} · next try ${left === 0 ? "now" : `in ${left} s`}`];
   }
-  if (feed.status === "connecting" || !feed.picture) return [feed.picture ? "lost" : "connecting", `Connecting … ${data}`];
+  if (feed.status === "connecting" || !feed.picture)
+    return [feed.picture ? "lost" : "connecting", `Connecting … ${data}`];
   const every = feed.hello?.every_ms ?? 1000;
   const left = feed.lagged > 0 ? ` · ${things(feed.lagged, "update")} left out, this page was too slow` : "";
   return age > 3 * every + 1000 ? ["late", `Late · ${data}${left}`] : ["live", `Live${left}`];

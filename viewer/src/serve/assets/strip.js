@@ -1,14 +1,18 @@
 // The ten-bar strip as text: each bar in its own level's colour, the words for those who see no colours.
 
 import { el, setAttribute, setText } from "./dom.js";
-import { bytes } from "./units.js";
-import { LEVELS } from "./words.js";
+import { bytes, roundShare } from "./units.js";
+import { LEVELS, LIMITS } from "./words.js";
 
 const BARS = 10;
 
 /** An empty strip. */
 export function makeStrip() {
-  return el("span", { class: "strip", role: "img" }, Array.from({ length: BARS }, () => el("span", { class: "bar" })));
+  return el(
+    "span",
+    { class: "strip", role: "img" },
+    Array.from({ length: BARS }, () => el("span", { class: "bar" })),
+  );
 }
 
 /** Shows the newest ten samples. */
@@ -19,12 +23,21 @@ export function updateStrip(node, strip, what) {
     setAttribute(bar, "data-level", strip?.levels?.[at] ?? null);
   });
   const now = strip?.current_bytes ?? null;
-  setAttribute(node, "aria-label", now === null ? `${what}: no samples yet` : `${what}: ${bytes(now)} now, peak ${bytes(strip.peak_bytes)}`);
+  setAttribute(
+    node,
+    "aria-label",
+    now === null ? `${what}: no samples yet` : `${what}: ${bytes(now)} now, peak ${bytes(strip.peak_bytes)}`,
+  );
 }
 
 /** A level as a coloured sign with its word. */
 export function makeChip() {
-  return el("span", { class: "chip" }, el("span", { class: "sign", "aria-hidden": "true" }), el("span", { class: "word" }));
+  return el(
+    "span",
+    { class: "chip" },
+    el("span", { class: "sign", "aria-hidden": "true" }),
+    el("span", { class: "word" }),
+  );
 }
 
 /** Shows one of the tables of words in a chip. */
@@ -42,7 +55,11 @@ export function updateChip(chip, table, key) {
 export function updateLevel(chip, level, limit) {
   updateChip(chip, LEVELS, level);
   if (level && limit?.bytes) {
-    setText(chip.children[1], `${LEVELS[level].word} · ${Math.round((limit.used_bytes / limit.bytes) * 100)} %`);
-    setAttribute(chip, "title", `${bytes(limit.used_bytes)} of ${bytes(limit.bytes)} (${limit.of}): ${LEVELS[level].text}`);
+    setText(chip.children[1], `${LEVELS[level].word} · ${roundShare(limit.used_bytes, limit.bytes)}`);
+    setAttribute(
+      chip,
+      "title",
+      `${bytes(limit.used_bytes)} of ${bytes(limit.bytes)} (${LIMITS[limit.of]}): ${LEVELS[level].text}`,
+    );
   }
 }

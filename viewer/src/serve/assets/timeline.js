@@ -127,7 +127,9 @@ export class Timeline {
   }
 
   #select(ends) {
-    const [from, to] = ends.map((end) => unixTime(end) - this.#capture.started_unix_ms).sort((one, other) => one - other);
+    const [from, to] = ends
+      .map((end) => unixTime(end) - this.#capture.started_unix_ms)
+      .sort((one, other) => one - other);
     const last = Math.max(this.#capture.at_ms, this.#points.at(-1)?.at_ms ?? 0);
     const inside = (ms) => Math.round(Math.min(Math.max(ms, 0), last));
     if (inside(to) > inside(from)) this.#onRange({ from: inside(from), to: inside(to) });
@@ -135,7 +137,10 @@ export class Timeline {
 
   #layout(capture, points) {
     const time = (ms) => localTime(capture.started_unix_ms + ms);
-    const most = points.reduce((sum, { rss_bytes: rss, live_bytes: live }) => Math.max(sum, rss ?? 0, live?.value ?? 0), 0);
+    const most = points.reduce(
+      (sum, point) => Math.max(sum, point.rss_high_bytes ?? point.rss_bytes ?? 0, point.live_bytes?.value ?? 0),
+      0,
+    );
     const limit = points.at(-1)?.limit_bytes;
     // A limit far above would flatten everything else: then it is only written down.
     const top = limit && limit < most * 4 ? Math.max(limit, most) : most;
@@ -147,8 +152,13 @@ export class Timeline {
       newselection: { line: { color: colour("accent"), width: 1 } },
       hovermode: "x unified",
       showlegend: true,
-      legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
-      xaxis: { ...TIME_AXIS, nticks: Math.max(3, Math.min(12, Math.floor(this.#place.clientWidth / 130))), range: this.#zoom ?? ends, anchor: "y2" },
+      legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", traceorder: "normal" },
+      xaxis: {
+        ...TIME_AXIS,
+        nticks: Math.max(3, Math.min(12, Math.floor(this.#place.clientWidth / 130))),
+        range: this.#zoom ?? ends,
+        anchor: "y2",
+      },
       yaxis: { range: [0, top * 1.08], domain: [0.27, 1], fixedrange: true, ...byteTicks(top * 1.08) },
       yaxis2: { ...rateAxis(points), domain: [0, 0.17] },
       shapes: [...markerLines(capture, time), ...rangeBox(this.#range, time)],
@@ -196,7 +206,19 @@ function rangeBox(range, time) {
   if (!range) return [];
   const line = { color: colour("accent"), width: 1 };
   const fillcolor = colour("accent-wash");
-  return [{ type: "rect", x0: time(range.from), x1: time(range.to), yref: "paper", y0: 0, y1: 1, fillcolor, line, layer: "below" }];
+  return [
+    {
+      type: "rect",
+      x0: time(range.from),
+      x1: time(range.to),
+      yref: "paper",
+      y0: 0,
+      y1: 1,
+      fillcolor,
+      line,
+      layer: "below",
+    },
+  ];
 }
 
 function traces(capture, points) {
@@ -204,27 +226,47 @@ function traces(capture, points) {
   const since = points.map((point) => `${moment(point.at_ms)} after its start`);
   const line = (name, y, text, style) => ({ name, x, y, text, mode: "lines", hovertemplate: "%{text}", ...style });
   const live = (pick) => points.map((point) => (point.live_bytes ? pick(point.live_bytes) : null));
-  const low = points.map((point) => point.live_low_bytes ?? point.live_bytes?.low ?? null);
-  const high = points.map((point) => point.live_high_bytes ?? point.live_bytes?.high ?? null);
-  const none = { width: 0 };
-  const band = { x, mode: "lines", line: none, hoverinfo: "skip", showlegend: false };
+  const [low, high] = ["low", "high"].map((side) =>
+    points.map((point) => point[`live_${side}_bytes`] ?? point.live_bytes?.[side] ?? null),
+  );
+  const [least, most] = ["low", "high"].map((side) =>
+    points.map((point) => point[`rss_${side}_bytes`] ?? point.rss_bytes),
+  );
+  const band = { x, mode: "lines", line: { width: 0 }, hoverinfo: "skip", showlegend: false };
   const [rssColour, liveColour] = [colour("series-rss"), colour("series-live")];
   const limits = points.map((point) => point.limit_bytes ?? null);
   return [
     { ...band, y: low },
     { ...band, y: high, fill: "tonexty", fillcolor: colour("series-live-wash") },
-    line("resident (RSS)", points.map((point) => point.rss_bytes), points.map((point, at) => `${bytes(point.rss_bytes)} · ${since[at]}`), {
-      line: { color: rssColour, width: 2 },
-    }),
-    line("live (heap)", live((measure) => measure.value), live(measuredBytes), { line: { color: liveColour, width: 2 } }),
+    { ...band, y: least },
+    { ...band, y: most, fill: "tonexty", fillcolor: colour("series-rss-wash") },
+    line(
+      "resident (RSS)",
+      points.map((point) => point.rss_bytes),
+      points.map((point, at) => `${bytes(point.rss_bytes)} · ${since[at]}`),
+      {
+        line: { color: rssColour, width: 2 },
+      },
+    ),
+    line(
+      "live (heap)",
+      live((measure) => measure.value),
+      live(measuredBytes),
+      { line: { color: liveColour, width: 2 } },
+    ),
     ...(limits.some((limit) => limit !== null)
       ? [line("limit", limits, limits.map(bytes), { line: { color: colour("red"), width: 1.5, dash: "dash" } })]
       : []),
-    line("allocated per second", points.map((point) => point.allocated_bytes_per_s), points.map((point) => `${bytes(point.allocated_bytes_per_s)}/s`), {
-      yaxis: "y2",
-      line: { color: colour("series-rate"), width: 1 },
-      fill: "tozeroy",
-      fillcolor: colour("series-rate-wash"),
-    }),
+    line(
+      "allocated per second",
+      points.map((point) => point.allocated_bytes_per_s),
+      points.map((point) => `${bytes(point.allocated_bytes_per_s)}/s`),
+      {
+        yaxis: "y2",
+        line: { color: colour("series-rate"), width: 1 },
+        fill: "tozeroy",
+        fillcolor: colour("series-rate-wash"),
+      },
+    ),
   ];
 }

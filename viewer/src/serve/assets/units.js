@@ -68,6 +68,12 @@ export function ago(ms) {
   return ms < 1500 ? "now" : `${duration(Math.round(ms / 1000) * 1e9).replace(/\.\d+ s$/, " s")} ago`;
 }
 
+/** `98 %`, `< 1 %` of a limit. */
+export function roundShare(part, whole) {
+  const percent = (part / whole) * 100;
+  return percent > 0 && percent < 1 ? "< 1 %" : `${Math.round(percent)} %`;
+}
+
 /** `98.8 %` of a whole; empty when there is no whole. */
 export function share(part, whole) {
   if (!whole) return "";
@@ -91,7 +97,8 @@ export function measuredBytes(measure) {
   if (error === Infinity) return `${value} (at least ${bytes(measure.low)})`;
   const unit = byteUnit(measure.value);
   const sameUnit = inUnit(error, unit);
-  const readable = unit === byteUnit(error) || /[1-9]/.test(sameUnit);
+  // A small error would read 0.00 in the unit of a large value, and a large one have too many digits in that of a small one.
+  const readable = unit >= byteUnit(error) && /[1-9]/.test(sameUnit);
   return readable ? `${value} ± ${sameUnit}` : `${value} ± ${bytes(error)}`;
 }
 

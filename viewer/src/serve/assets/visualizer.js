@@ -62,7 +62,15 @@ function present(picture, all) {
   const one = all.find((subject) => subject.key === chosen) ?? (all.length === 1 ? all[0] : null);
   if (one) return one;
   const { sum } = picture;
-  return { key: ALL, word: "All processes", bytes: sum.rss_bytes, strip: sum.strip, level: sum.level, limit: null, live: true };
+  return {
+    key: ALL,
+    word: "All processes",
+    bytes: sum.rss_bytes,
+    strip: sum.strip,
+    level: sum.level,
+    limit: null,
+    live: true,
+  };
 }
 
 function update() {
@@ -74,7 +82,10 @@ function update() {
   setText(byId("sentence"), sentence(picture, all, subject));
   show(byId("hero"), Boolean(subject));
   if (subject) figures(subject, all);
-  chart(all.filter((each) => subject.key === ALL || each.key === subject.key), subject);
+  chart(
+    all.filter((each) => subject.key === ALL || each.key === subject.key),
+    subject,
+  );
 }
 
 function figures(subject, all) {
@@ -83,16 +94,25 @@ function figures(subject, all) {
   updateLevel(level, subject.level, subject.limit);
   updateStrip(strip, subject.strip, `Memory of ${subject.word}`);
   const options = all.length > 1 ? [{ key: ALL, word: "all processes" }, ...all] : all;
-  keyed(byId("shown"), options, (option) => option.key, (option) => el("option", { value: option.key }), (node, option) => {
-    setText(node, option.word);
-    setAttribute(node, "value", option.key);
-  });
+  keyed(
+    byId("shown"),
+    options,
+    (option) => option.key,
+    (option) => el("option", { value: option.key }),
+    (node, option) => {
+      setText(node, option.word);
+      setAttribute(node, "value", option.key);
+    },
+  );
+  show(byId("shown-label"), options.length > 1);
   byId("shown").value = subject.key;
   document.title = `${bytes(subject.bytes)} – ${subject.word} – Plimsoll`;
 }
 
 function chart(all, subject) {
-  const lines = all.map((each) => ({ ...each, points: history.points(each, feed.picture) })).filter((each) => each.points.length > 0);
+  const lines = all
+    .map((each) => ({ ...each, points: history.points(each, feed.picture) }))
+    .filter((each) => each.points.length > 0);
   show(byId("chart-empty"), lines.length === 0);
   show(byId("chart"), lines.length > 0);
   if (lines.length === 0) return;

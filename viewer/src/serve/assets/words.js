@@ -18,6 +18,9 @@ export const LEVELS = {
   red: { sign: "◆", word: "critical", text: "close to the limit" },
 };
 
+/** What a limit is of. */
+export const LIMITS = { cgroup: "of the cgroup", given: "as given", system: "all memory of the machine" };
+
 /** What the evidence says of a site. */
 export const VERDICTS = {
   leak: { sign: "▲", word: "leak", text: "grows and does not stop" },
