@@ -3,6 +3,8 @@
 //! The service runs on axum and is loaded by clients of its own over loopback: 4 clients log in 500 users each and then
 //! look at their pages. Pages are rendered anew for each request and dropped, as they should be.
 //!
+//! `axum_sessions 100` goes on until it is stopped, with that many logins a second: something to watch live.
+//!
 //! What must be seen at the end, 2,000 × 16,384 = 32,768,000:
 //!
 //! | function | number | value |
@@ -18,6 +20,7 @@ use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Path, State};
@@ -59,11 +62,13 @@ async fn page(State(sessions): State<Arc<Sessions>>, Path(user): Path<u64>) -> R
     render_page(&sessions, user).ok_or(StatusCode::NOT_FOUND)
 }
 
-/// One client: logs its users in, and looks at each one's page.
-fn load(address: SocketAddr, client: u64) -> Result<(), ureq::Error> {
+/// One client: logs its users in, and looks at each one's page. At so many logins a second of all clients it never ends.
+fn load(address: SocketAddr, client: u64, pace: Option<u32>) -> Result<(), ureq::Error> {
     let agent = ureq::Agent::new_with_defaults();
-    let users = client * USERS_PER_CLIENT..(client + 1) * USERS_PER_CLIENT;
-    for user in users {
+    let number = if pace.is_some() { usize::MAX } else { USERS_PER_CLIENT as usize };
+    let pause = pace.map_or(Duration::ZERO, |pace| Duration::from_secs(CLIENTS) / pace.max(1));
+    for user in (client..).step_by(CLIENTS as usize).take(number) {
+        thread::sleep(pause);
         agent.post(format!("http://{address}/login/{user}")).send_empty()?;
         agent.get(format!("http://{address}/page/{user}")).call()?.body_mut().read_to_string()?;
     }
@@ -71,7 +76,7 @@ fn load(address: SocketAddr, client: u64) -> Result<(), ureq::Error> {
 }
 
 /// Serves until the clients are done.
-fn serve(sessions: &Arc<Sessions>) -> Result<(), Box<dyn Error>> {
+fn serve(sessions: &Arc<Sessions>, pace: Option<u32>) -> Result<(), Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_io().build()?;
     let routes = Router::new()
         .route("/login/{user}", post(login))
@@ -83,7 +88,8 @@ fn serve(sessions: &Arc<Sessions>) -> Result<(), Box<dyn Error>> {
         println!("serving on http://{address}");
         let (done, all_done) = tokio::sync::oneshot::channel();
         let clients = thread::spawn(move || {
-            let clients: Vec<_> = (0..CLIENTS).map(|client| thread::spawn(move || load(address, client))).collect();
+            let clients: Vec<_> =
+                (0..CLIENTS).map(|client| thread::spawn(move || load(address, client, pace))).collect();
             let loaded = clients.into_iter().try_for_each(|client| client.join().unwrap_or(Ok(())));
             // The service may have ended by itself; then nobody waits for this.
             let _ = done.send(());
@@ -98,10 +104,11 @@ fn serve(sessions: &Arc<Sessions>) -> Result<(), Box<dyn Error>> {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let session = plimsoll::Session::from_env_or_idle();
+    let pace = std::env::args().nth(1).map(|pace| pace.parse()).transpose()?;
     // The table itself is made once and large enough, so that what grows is only sessions.
     let users = (CLIENTS * USERS_PER_CLIENT) as usize;
     let sessions = Arc::new(Sessions(Mutex::new(HashMap::with_capacity(users))));
-    serve(&sessions)?;
+    serve(&sessions, pace)?;
     let kept = sessions.0.lock().map_or(0, |sessions| sessions.len());
     println!("{kept} sessions are still in memory");
     plimsoll_examples::finish(session);

@@ -10,13 +10,17 @@ use super::check::CheckArgs;
 use super::ctl::CtlArgs;
 use super::diff::DiffArgs;
 use super::rss::RssArgs;
+use super::serve::ServeArgs;
 use crate::analysis::By;
 use crate::present::Of;
 use crate::view::{Asked, At, GroupBy};
 
 use super::arenas::{CleanArgs, ListArgs};
+use super::menu::MenuArgs;
 use super::sites::VerdictArgs;
+use super::status::StatusArgs;
 use super::top::TopArgs;
+use super::watch::WatchArgs;
 
 /// Reads captures of the Plimsoll heap profiler: what holds memory, what is never freed, what churns.
 ///
@@ -42,6 +46,10 @@ pub(super) enum Command {
     Check(CheckArgs),
     Run(RunArgs),
     Top(TopArgs),
+    Watch(WatchArgs),
+    Status(StatusArgs),
+    Menu(MenuArgs),
+    Serve(ServeArgs),
     Ctl(CtlArgs),
     Dump(DumpArgs),
     Pack(PackArgs),
@@ -270,7 +278,7 @@ pub(super) struct Look {
 }
 
 /// Where symbols are looked for.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(super) struct SymbolsArg {
     /// Look for binaries and debug files here too; may be given several times
     #[arg(long = "symbols", value_name = "DIR", value_hint = ValueHint::DirPath)]

@@ -11,13 +11,17 @@ mod flamegraph;
 mod generate;
 mod histogram;
 mod load;
+mod menu;
 mod output;
 mod pack;
 mod rss;
 mod run;
+mod serve;
 mod sites;
 mod size;
+mod status;
 mod top;
+mod watch;
 
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
@@ -27,6 +31,7 @@ use clap::Parser;
 pub use args::Cli;
 use args::Command;
 pub use error::CliError;
+pub(crate) use size::Size;
 
 use crate::present::safe;
 
@@ -64,6 +69,10 @@ fn dispatch(command: Command) -> Result<u8, CliError> {
         Command::Check(args) => check::check(&args),
         Command::Run(args) => run::run(&args),
         Command::Top(args) => top::top(&args),
+        Command::Watch(args) => watch::watch(&args),
+        Command::Status(args) => status::status(&args),
+        Command::Menu(args) => menu::menu(&args),
+        Command::Serve(args) => serve::serve(&args),
         Command::Ctl(args) => ctl::ctl(&args),
         Command::Pack(args) => pack::pack(&args),
         Command::List(args) => arenas::list(&args),

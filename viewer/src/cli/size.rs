@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 /// A number of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Size(pub(super) u64);
+pub(crate) struct Size(pub(crate) u64);
 
 /// Letters of a unit and the power of 1024 (or 1000) they stand for.
 const UNITS: [&str; 5] = ["k", "m", "g", "t", "p"];

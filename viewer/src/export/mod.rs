@@ -1,0 +1,3 @@
+//! Writes what is known of a heap in other tools' formats.
+
+pub mod pprof;
