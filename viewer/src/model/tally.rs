@@ -108,11 +108,22 @@ impl Tally {
         if weight.missed > 0.0 {
             self.add_missed(weight, 1.0);
             self.spread.add(weight.size_bytes, weight.interval_bytes);
-            let size = weight.size_bytes as f64;
-            self.widest_block = widest(self.widest_block, (weight.missed, weight.variance));
-            self.widest_byte = widest(self.widest_byte, (size * weight.missed, size * size * weight.variance));
+            self.widen(weight);
             self.smallest = smallest(self.smallest, weight.size_bytes);
         }
+    }
+
+    /// Notes what one more block like this one could stand for. Where samples were farther apart at another time of the
+    /// capture, that is more than this one does, and as many of then may have been missed.
+    #[inline]
+    fn widen(&mut self, weight: &Weight) {
+        let weight = match weight.interval_bytes < self.interval_bytes {
+            true => &Weight::new(weight.size_bytes, self.interval_bytes),
+            false => weight,
+        };
+        let size = weight.size_bytes as f64;
+        self.widest_block = widest(self.widest_block, (weight.missed, weight.variance));
+        self.widest_byte = widest(self.widest_byte, (size * weight.missed, size * size * weight.variance));
     }
 
     /// Takes out a block that was added before.

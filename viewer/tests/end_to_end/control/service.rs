@@ -136,6 +136,13 @@ impl Service {
         answer(&self.run(None, &[words, &["--json"]].concat()))
     }
 
+    /// Processes that `plimsoll ctl status` lists.
+    pub(super) fn listed(&self) -> Vec<u32> {
+        let json = self.ctl_anywhere(&["status"]);
+        let programs = json["programs"].as_array().into_iter().flatten();
+        programs.filter_map(|program| u32::try_from(program["pid"].as_u64()?).ok()).collect()
+    }
+
     /// What `plimsoll ctl PID …` says when it must not succeed.
     pub(super) fn refused(&self, words: &[&str]) -> String {
         refusal(&self.run(Some(self.pid()), words))

@@ -95,13 +95,15 @@ fn more_clients_than_anybody_needs_turn_the_oldest_away() {
     let service = Service::start("obedient", &[]);
     let path = service.socket();
     let descriptors = || std::fs::read_dir(format!("/proc/{}/fd", service.pid())).expect("it runs").count();
+    // At its start the thread reads its directory.
+    service.ctl(&["status"]);
     let before = descriptors();
     let crowd: Vec<UnixStream> = (0..300).map(|_| UnixStream::connect(&path).expect("it listens")).collect();
     service.ctl(&["status"]);
     assert!(descriptors() <= before + 33, "{} descriptors, {before} before", descriptors());
     drop(crowd);
     service.ctl(&["status"]);
-    service.wait_for(|_| descriptors() == before);
+    service.wait_for(|_| descriptors() <= before);
 }
 
 /// Run by the next test as another user.
