@@ -76,3 +76,11 @@ impl<F: Figure> Block<F> {
         F::weigh(self.size_bytes, self.interval)
     }
 }
+/// An old block between the begin of its reallocation and its outcome.
+#[derive(Clone, Copy)]
+pub(super) struct Held<F: Figure> {
+    pub(super) address: u64,
+    /// `None` when the block was not known.
+    pub(super) block: Option<Block<F>>,
+    pub(super) ticks: u64,
+}

@@ -6,6 +6,7 @@
 
 use crate::model::Profile;
 
+use super::block::Held;
 use super::figure::Figure;
 use super::ledger::Ledger;
 
@@ -236,6 +237,18 @@ impl SiteEvidence {
 }
 
 impl<F: Figure> Ledger<'_, F> {
+    /// A reallocation that took from one bin into another has its outcome: what it moved was live at the bin's end. (Its
+    /// site must not seem to have held nothing whenever one buffer is all that it holds.)
+    pub(super) fn bridge(&mut self, held: &Held<F>, ticks: u64) {
+        let (Some(block), from) = (&held.block, self.grid.bin(held.ticks)) else { return };
+        if from < self.grid.bin(ticks)
+            && self.counts(block)
+            && let Some(site) = self.sites.change(block.site)
+        {
+            site.gathering.bridge(from, F::estimate(&block.weight()));
+        }
+    }
+
     /// Notes which blocks live at the moment of the verdict; the first call counts.
     pub(super) fn note_survivors(&mut self) {
         if std::mem::replace(&mut self.noted_survivors, true) {

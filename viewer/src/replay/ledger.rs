@@ -9,7 +9,7 @@ use plimsoll_format::{Event, EventKind, LiveBlock, Thinning};
 use crate::model::Profile;
 
 use super::ages::Ages;
-use super::block::{Block, Origin};
+use super::block::{Block, Held, Origin};
 use super::early::EarlyFree;
 use super::evidence::Grid;
 use super::figure::Figure;
@@ -24,15 +24,6 @@ use super::window::Window;
 
 /// Live blocks whose table stays in a processor's own cache: half a megabyte.
 const FITS_CACHE: usize = 1 << 13;
-
-/// An old block between the begin of its reallocation and its outcome.
-#[derive(Clone, Copy)]
-struct Held<F: Figure> {
-    address: u64,
-    /// `None` when the block was not known.
-    block: Option<Block<F>>,
-    ticks: u64,
-}
 
 /// What is known of a thread.
 #[derive(Clone, Copy)]
@@ -415,18 +406,6 @@ impl<'a, F: Figure> Ledger<'a, F> {
                 self.early.remove(&held.address);
                 self.repairs.unknown_frees = self.repairs.unknown_frees.saturating_sub(1);
             }
-        }
-    }
-
-    /// A reallocation that took from one bin into another has its outcome: what it moved was live at the bin's end. (Its
-    /// site must not seem to have held nothing whenever one buffer is all that it holds.)
-    fn bridge(&mut self, held: &Held<F>, ticks: u64) {
-        let (Some(block), from) = (&held.block, self.grid.bin(held.ticks)) else { return };
-        if from < self.grid.bin(ticks)
-            && self.counts(block)
-            && let Some(site) = self.sites.change(block.site)
-        {
-            site.gathering.bridge(from, F::estimate(&block.weight()));
         }
     }
 
