@@ -1,7 +1,7 @@
 //! `plimsoll ctl` and a service that is asked: recording started and stopped from outside, moments, intervals, memory given
 //! back, and clients that mean no good.
 
-mod service;
+pub(crate) mod service;
 mod strangers;
 
 use std::path::{Path, PathBuf};

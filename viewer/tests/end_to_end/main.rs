@@ -2,6 +2,7 @@
 //! real `plimsoll` reads their captures. The numbers it must show stand at the top of each program's source.
 #![forbid(unsafe_code)]
 
+mod alerts;
 mod control;
 mod coverage;
 mod expected;
@@ -13,6 +14,7 @@ mod reports;
 mod restarts;
 mod rss;
 mod segments;
+mod status;
 mod top;
 mod totals;
 mod types;

@@ -9,30 +9,30 @@ use std::time::{Duration, Instant};
 use crate::programs::{self, Mode, Run};
 
 /// A terminal with one program in it.
-struct Terminal {
+pub(crate) struct Terminal {
     /// Name of a tmux server of its own.
     server: String,
 }
 
 impl Terminal {
     /// Runs a command line of a shell in a terminal of 80 columns and 24 lines.
-    fn new(name: &str, line: &str) -> Terminal {
+    pub(crate) fn new(name: &str, line: &str) -> Terminal {
         let terminal = Terminal { server: format!("plimsoll-{name}-{}", std::process::id()) };
         terminal.tmux(&["-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", "24", line]);
         terminal
     }
 
-    fn tmux(&self, arguments: &[&str]) -> String {
+    pub(crate) fn tmux(&self, arguments: &[&str]) -> String {
         let output = Command::new("tmux").args(["-u", "-L", &self.server]).args(arguments).output().expect("tmux runs");
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    fn keys(&self, keys: &[&str]) {
+    pub(crate) fn keys(&self, keys: &[&str]) {
         keys.iter().for_each(|key| drop(self.tmux(&["send-keys", key])));
     }
 
     /// Waits until the screen is as it should be.
-    fn until(&self, what: &str, is_so: impl Fn(&str) -> bool) -> String {
+    pub(crate) fn until(&self, what: &str, is_so: impl Fn(&str) -> bool) -> String {
         let begin = Instant::now();
         loop {
             let text = self.tmux(&["capture-pane", "-p"]);
@@ -58,7 +58,7 @@ impl Drop for Terminal {
 }
 
 /// A service that would run for hours.
-fn service(folder: &Path) -> Child {
+pub(crate) fn service(folder: &Path) -> Child {
     let mode = Mode::Sampled { interval_bytes: 4_096, seed: 1 };
     let run = Run { mode, arguments: &["1000000000000"], ..Run::default() };
     let mut command = programs::command("handover", &run, folder);

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::programs::{self, Mode, Run};
 
 /// See the module's description. Killed when dropped.
-pub(super) struct Service {
+pub(crate) struct Service {
     child: Child,
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
@@ -22,7 +22,7 @@ pub(super) struct Service {
 
 impl Service {
     /// Starts a program that obeys, idle unless the variables say otherwise.
-    pub(super) fn start(program: &str, variables: &[(&str, &str)]) -> Service {
+    pub(crate) fn start(program: &str, variables: &[(&str, &str)]) -> Service {
         let folder = tempfile::tempdir().expect("a folder");
         for name in ["run", "captures"] {
             let path = folder.path().join(name);
@@ -38,7 +38,7 @@ impl Service {
     }
 
     /// Another, in the folders of `other`.
-    pub(super) fn start_beside(other: &Service, program: &str) -> Service {
+    pub(crate) fn start_beside(other: &Service, program: &str) -> Service {
         Service::spawn(program, &other.folder, &[("PLIMSOLL_MODE", "off")])
     }
 
@@ -65,13 +65,13 @@ impl Service {
     }
 
     /// Has it do something, and waits until it is done.
-    pub(super) fn say(&mut self, line: &str) {
+    pub(crate) fn say(&mut self, line: &str) {
         self.try_say(line);
         assert_eq!(self.hear(), format!("done {line}"));
     }
 
     /// As [`Service::say`] for what it may not survive.
-    pub(super) fn try_say(&mut self, line: &str) {
+    pub(crate) fn try_say(&mut self, line: &str) {
         let input = self.input.as_mut().expect("it has not been ended");
         writeln!(input, "{line}").expect("it listens to its input");
         if line == "end" {
@@ -80,39 +80,39 @@ impl Service {
     }
 
     /// Lets it return from `main`.
-    pub(super) fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         drop(self.input.take());
         assert!(self.child.wait().expect("it ends").success());
     }
 
-    pub(super) fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.child.kill().expect("it can be killed");
         self.child.wait().expect("it ends");
     }
 
-    pub(super) fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    pub(super) fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
-    pub(super) fn captures(&self) -> PathBuf {
+    pub(crate) fn captures(&self) -> PathBuf {
         self.folder.join("captures")
     }
 
-    pub(super) fn socket(&self) -> PathBuf {
+    pub(crate) fn socket(&self) -> PathBuf {
         self.folder.join(format!("run/plimsoll/{}.sock", self.pid()))
     }
 
     /// Threads that it has; one that ends is seen for a moment longer.
-    pub(super) fn threads(&self) -> usize {
+    pub(crate) fn threads(&self) -> usize {
         std::thread::sleep(Duration::from_millis(50));
         std::fs::read_dir(format!("/proc/{}/task", self.pid())).expect("it runs").count()
     }
 
-    pub(super) fn wait_for(&self, is_so: impl Fn(&Service) -> bool) {
+    pub(crate) fn wait_for(&self, is_so: impl Fn(&Service) -> bool) {
         let start = Instant::now();
         while !is_so(self) {
             assert!(start.elapsed() < Duration::from_secs(20), "it did not come so far");
@@ -127,12 +127,12 @@ impl Service {
     }
 
     /// `plimsoll ctl PID … --json`, which must succeed.
-    pub(super) fn ctl(&self, words: &[&str]) -> Value {
+    pub(crate) fn ctl(&self, words: &[&str]) -> Value {
         answer(&self.run(Some(self.pid()), &[words, &["--json"]].concat()))
     }
 
     /// The same without a PID.
-    pub(super) fn ctl_anywhere(&self, words: &[&str]) -> Value {
+    pub(crate) fn ctl_anywhere(&self, words: &[&str]) -> Value {
         answer(&self.run(None, &[words, &["--json"]].concat()))
     }
 
@@ -144,12 +144,12 @@ impl Service {
     }
 
     /// What `plimsoll ctl PID …` says when it must not succeed.
-    pub(super) fn refused(&self, words: &[&str]) -> String {
+    pub(crate) fn refused(&self, words: &[&str]) -> String {
         refusal(&self.run(Some(self.pid()), words))
     }
 
     /// The same without a PID.
-    pub(super) fn refused_anywhere(&self, words: &[&str]) -> String {
+    pub(crate) fn refused_anywhere(&self, words: &[&str]) -> String {
         refusal(&self.run(None, words))
     }
 }
