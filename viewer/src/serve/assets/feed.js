@@ -145,6 +145,7 @@ export class Feed extends EventTarget {
   #show(picture) {
     this.picture = { ...picture, alerts: picture.alerts ?? [] };
     this.receivedAt = Date.now();
+    this.refused = false;
     this.#pause = FIRST_PAUSE_MS;
     if (this.status !== "open") this.#set("open");
     this.dispatchEvent(new Event("picture"));
