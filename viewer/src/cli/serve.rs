@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use clap::{Args, ValueHint};
 
+use crate::alert::Rules;
 use crate::serve::{PORT, ServeOptions, Server};
 
 use super::args::SymbolsArg;
@@ -39,6 +40,10 @@ pub(super) struct ServeArgs {
     /// then; may be given several times
     #[arg(long, value_name = "NAME")]
     allow_host: Vec<String>,
+    /// Hold these rules to what is shown, and do what they say [default: those of plimsoll watch --print-rules, shown on the
+    /// dashboard alone]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    rules: Option<PathBuf>,
     /// Open the dashboard in the browser
     #[arg(long)]
     open: bool,
@@ -47,11 +52,14 @@ pub(super) struct ServeArgs {
 }
 
 pub(super) fn serve(args: &ServeArgs) -> Result<(), CliError> {
+    let rules = args.rules.as_deref().map(Rules::load).transpose();
+    let rules = rules.map_err(|error| CliError::Refused(error.to_string()))?;
     let options = ServeOptions {
         follow: args.follow.options(&args.targets, &args.symbols),
         listen: args.listen,
         port: args.port,
         allow_hosts: args.allow_host.clone(),
+        rules,
     };
     let server = Server::start(options).map_err(|error| CliError::Refused(error.to_string()))?;
     print(&told(&server, args))?;

@@ -6,12 +6,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
-use base64::Engine;
+use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use serde_json::value::to_raw_value;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Semaphore;
 
-use crate::follow::{FollowError, FollowOptions, Follower};
+use crate::alert::actions::Runner;
+use crate::alert::{Engine, Rules};
+use crate::follow::{FollowError, FollowOptions, Follower, Picture};
 
 use super::access::Access;
 use super::connections::{MAX_CONNECTIONS, accept};
@@ -40,11 +43,14 @@ pub struct ServeOptions {
     pub port: u16,
     /// Host names, with or without a port, under which others reach us; then everything needs the token.
     pub allow_hosts: Vec<String>,
+    /// Rules that are held to every picture, and whose actions are taken; `None` for the shipped ones without actions.
+    pub rules: Option<Rules>,
 }
 
 impl Default for ServeOptions {
     fn default() -> ServeOptions {
-        ServeOptions { follow: FollowOptions::default(), listen: None, port: PORT, allow_hosts: Vec::new() }
+        let follow = FollowOptions::default();
+        ServeOptions { follow, listen: None, port: PORT, allow_hosts: Vec::new(), rules: None }
     }
 }
 
@@ -88,7 +94,12 @@ impl Server {
     /// # Errors
     ///
     /// When no address can be had, or the system gives no threads or random bytes.
-    pub fn start(options: ServeOptions) -> Result<Server, ServeError> {
+    pub fn start(mut options: ServeOptions) -> Result<Server, ServeError> {
+        let (rules, runner) = match options.rules.take() {
+            Some(rules) => (rules.clone(), Some(Runner::start(&rules).map_err(ServeError::Start)?)),
+            None => (Rules::shipped(), None),
+        };
+        options.follow.processes.extend(rules.processes());
         let listeners = listen(options.listen, options.port)?;
         let addresses: Vec<SocketAddr> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
         let mut bytes = [0; TOKEN_BYTES];
@@ -116,7 +127,7 @@ impl Server {
             .enable_all()
             .build()
             .map_err(ServeError::Start)?;
-        let publisher = publish(&shared).map_err(ServeError::Start)?;
+        let publisher = publish(&shared, rules, runner).map_err(ServeError::Start)?;
         let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         for listener in listeners {
             let _entered = runtime.enter();
@@ -183,11 +194,19 @@ impl Drop for Server {
 }
 
 /// The thread that turns pictures into messages.
-fn publish(shared: &Arc<Shared>) -> io::Result<JoinHandle<()>> {
+fn publish(shared: &Arc<Shared>, rules: Rules, runner: Option<Runner>) -> io::Result<JoinHandle<()>> {
     let shared = shared.clone();
     let run = move || {
         let goes_on = || !shared.stopped.load(Ordering::Relaxed);
-        hub::run(&shared.hub, &shared.follower, |_| Box::default(), goes_on);
+        let mut engine = Engine::new(rules);
+        let alerts = |picture: &Picture| {
+            let changes = engine.look(picture);
+            if let Some(runner) = &runner {
+                changes.into_iter().for_each(|change| runner.tell(change));
+            }
+            to_raw_value(&engine.active()).unwrap_or_default()
+        };
+        hub::run(&shared.hub, &shared.follower, alerts, goes_on);
     };
     thread::Builder::new().name("publishing".to_owned()).spawn(run)
 }
