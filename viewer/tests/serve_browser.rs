@@ -191,7 +191,7 @@ fn hostile_names_run_nowhere() {
     }
     let folder = TempDir::new().expect("a folder for the captures");
     hostile_names::save_captures(folder.path());
-    let _process = hostile_names::start_process();
+    let _process = hostile_names::start_process(folder.path());
     let server = Server::start(folder.path(), free_port(), &["--process", "__x"]);
     drive("hostile.mjs", &server.address, &failure("hostile"), |wish| panic!("nobody knows how to {wish}"));
 }

@@ -70,9 +70,12 @@ pub(crate) fn save_captures(folder: &Path) {
     }
 }
 
-/// A process that does not link the agent, with such a name; it ends by itself too.
-pub(crate) fn start_process() -> Running {
-    let mut command = Command::new("sleep");
+/// A process that does not link the agent, whose program and command have such names; it ends by itself too. The system keeps
+/// 15 bytes of a program's name.
+pub(crate) fn start_process(folder: &Path) -> Running {
+    let program = folder.join("<b onload=__x>");
+    std::fs::copy("/bin/sleep", &program).expect("sleep can be copied");
+    let mut command = Command::new(program);
     command.arg0("<img src=x onerror=window.__x=1>").arg("120").stdin(Stdio::null());
     Running(command.spawn().expect("sleep starts"))
 }

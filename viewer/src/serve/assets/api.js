@@ -18,6 +18,11 @@ export function token() {
   return sessionStorage.getItem(TOKEN);
 }
 
+/** Forgets a token that the server does not take. */
+export function dropToken() {
+  sessionStorage.removeItem(TOKEN);
+}
+
 let running = 0;
 const waiting = [];
 

@@ -66,7 +66,7 @@ function fillPanels(capture) {
   const { chosen } = range;
   const place = `${capture.id} ${chosen ? `${chosen.from} ${chosen.to}` : ""}`;
   const moment = chosen ? "" : (capture.look?.made_unix_ms ?? "");
-  const ready = capture.live_bytes !== null && (chosen || capture.look || !isLive(capture.state));
+  const ready = capture.mode !== null && (chosen || capture.look || !isLive(capture.state));
   const now = `${place} ${moment} ${ready}`;
   if (now === shown) return;
   const fresh = shown.startsWith(`${place} `);

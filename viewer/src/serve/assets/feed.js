@@ -1,11 +1,13 @@
 // The live feed: one WebSocket, kept up. Holds the newest picture, puts deltas together, connects again with growing
 // pauses and goes on where it was.
 
-import { token } from "./api.js";
+import { dropToken, token } from "./api.js";
 
 const RECENT_POINTS = 1000;
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 15000;
+/** What the server closes with when the token is wrong or missing. */
+const REFUSED = 1008;
 
 /** Tells `picture` when there is a new one, and `status` when the connection changes. */
 export class Feed extends EventTarget {
@@ -19,6 +21,8 @@ export class Feed extends EventTarget {
   receivedAt = 0;
   /** When the next try is, by this clock. */
   nextTryAt = 0;
+  /** Whether the server wants a token that this page does not have. */
+  refused = false;
   /** Updates that the server left out since this page was too slow. */
   lagged = 0;
 
@@ -55,12 +59,19 @@ export class Feed extends EventTarget {
     this.receivedSince = Date.now();
     socket.addEventListener("open", () => this.#greet(socket));
     socket.addEventListener("message", (event) => socket === this.#socket && this.#take(event.data));
-    socket.addEventListener("close", () => socket === this.#socket && this.#wait());
+    socket.addEventListener("close", (event) => socket === this.#socket && this.#closed(event));
   }
 
   #greet(socket) {
     if (token()) socket.send(JSON.stringify({ type: "token", token: token() }));
-    if (this.picture && !this.#gap) socket.send(JSON.stringify({ type: "resume", number: this.picture.number, server: this.hello?.server }));
+    if (this.picture && !this.#gap) socket.send(JSON.stringify({ type: "resume", number: this.picture.number }));
+  }
+
+  /** A server that was started again has another token than this page knows. */
+  #closed(event) {
+    this.refused = event.code === REFUSED && !token();
+    if (event.code === REFUSED) dropToken();
+    this.#wait();
   }
 
   #wait() {
@@ -132,8 +143,9 @@ export class Feed extends EventTarget {
   }
 
   #show(picture) {
-    this.picture = picture;
+    this.picture = { ...picture, alerts: picture.alerts ?? [] };
     this.receivedAt = Date.now();
+    this.refused = false;
     this.#pause = FIRST_PAUSE_MS;
     if (this.status !== "open") this.#set("open");
     this.dispatchEvent(new Event("picture"));

@@ -22,6 +22,7 @@ export function followStatus(feed) {
 function words(feed) {
   const age = feed.picture ? Date.now() - feed.receivedAt : null;
   const data = age === null ? "no data yet" : `data from ${ago(age)}`;
+  if (feed.refused) return ["lost", "The server wants its token: open the address that plimsoll serve prints"];
   if (feed.status === "waiting") {
     const left = Math.max(0, Math.round((feed.nextTryAt - Date.now()) / 1000));
     return ["lost", `Disconnected · ${data} · next try ${left === 0 ? "now" : `in ${left} s`}`];

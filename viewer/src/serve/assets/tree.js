@@ -4,7 +4,7 @@ import { chartName } from "./dom.js";
 
 /** Nodes narrower than this share of the whole cannot be seen, and are not drawn. */
 const NARROWEST = 0.002;
-const DEEPEST = 60;
+const DEEPEST = 1000;
 
 /** The tree of sites: `width(site)` is how wide one is, `{value, low, high}`; `more` is added up for its colour. */
 export function tree(sites, width, more = () => 0) {
