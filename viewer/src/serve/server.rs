@@ -32,6 +32,9 @@ const COMMANDS: usize = 4;
 /// Random bytes of a token.
 const TOKEN_BYTES: usize = 24;
 
+/// Those of a server's name.
+const ID_BYTES: usize = 8;
+
 /// What is served, and where.
 #[derive(Debug, Clone)]
 pub struct ServeOptions {
@@ -102,9 +105,7 @@ impl Server {
         options.follow.processes.extend(rules.processes());
         let listeners = listen(options.listen, options.port)?;
         let addresses: Vec<SocketAddr> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
-        let mut bytes = [0; TOKEN_BYTES];
-        getrandom::fill(&mut bytes).map_err(ServeError::Token)?;
-        let token = BASE64_URL_SAFE_NO_PAD.encode(bytes);
+        let token = random::<TOKEN_BYTES>()?;
         let is_public = addresses.iter().any(|address| !address.ip().is_loopback());
         let follow = &options.follow;
         let look = follow.look.clone().unwrap_or_default();
@@ -114,6 +115,7 @@ impl Server {
             sockets: Arc::new(Semaphore::new(MAX_SOCKETS)),
             heavy: Heavy::default(),
             commands: Arc::new(Semaphore::new(COMMANDS)),
+            id: random::<ID_BYTES>()?,
             every: follow.every,
             symbols: look.symbols,
             limit_bytes: follow.limit_bytes,
@@ -191,6 +193,12 @@ impl Drop for Server {
             runtime.shutdown_background();
         }
     }
+}
+
+fn random<const BYTES: usize>() -> Result<String, ServeError> {
+    let mut bytes = [0; BYTES];
+    getrandom::fill(&mut bytes).map_err(ServeError::Token)?;
+    Ok(BASE64_URL_SAFE_NO_PAD.encode(bytes))
 }
 
 /// The thread that turns pictures into messages.

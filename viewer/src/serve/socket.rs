@@ -47,14 +47,22 @@ pub(super) struct Client {
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 enum Said {
-    Token { token: String },
-    Resume { number: Option<u64> },
+    Token {
+        token: String,
+    },
+    /// The picture that it has, and of which server: one that was started again counts anew.
+    Resume {
+        number: Option<u64>,
+        server: Option<String>,
+    },
 }
 
 #[derive(Serialize)]
-struct HelloJson {
+struct HelloJson<'a> {
     r#type: &'static str,
     version: &'static str,
+    /// Another one each time that the server starts.
+    server: &'a str,
     every_ms: u128,
     control: bool,
 }
@@ -88,7 +96,8 @@ impl Client {
             return self.tell_simple(socket).await;
         }
         let every_ms = self.app.every.as_millis();
-        let hello = HelloJson { r#type: "hello", version: env!("CARGO_PKG_VERSION"), every_ms, control: true };
+        let (version, server) = (env!("CARGO_PKG_VERSION"), self.app.id.as_str());
+        let hello = HelloJson { r#type: "hello", version, server, every_ms, control: true };
         send(socket, to_line(&hello).unwrap_or_default().into()).await?;
         let resume = self.resume(socket).await?;
         let joined = self.app.hub.join(resume);
@@ -101,7 +110,10 @@ impl Client {
         loop {
             match tokio::time::timeout_at(end, heard(socket)).await {
                 Err(_) => return Ok(None),
-                Ok(Ok(Some(Said::Resume { number }))) => return Ok(number),
+                Ok(Ok(Some(Said::Resume { number, server }))) => {
+                    let is_ours = server.is_none_or(|server| server == self.app.id);
+                    return Ok(number.filter(|_| is_ours));
+                }
                 Ok(Ok(Some(Said::Token { token }))) if self.app.access.is_token(&token) => {}
                 Ok(Ok(Some(Said::Token { .. }))) => return refuse(socket, "the token is wrong").await,
                 Ok(Ok(None)) => {}

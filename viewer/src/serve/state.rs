@@ -26,6 +26,8 @@ pub(super) struct Shared {
     pub(super) heavy: Heavy,
     /// Places of commands under way.
     pub(super) commands: Arc<Semaphore>,
+    /// Another one each time that the server starts.
+    pub(super) id: String,
     pub(super) every: Duration,
     /// Where binaries and debug files are looked for too.
     pub(super) symbols: Vec<PathBuf>,

@@ -64,7 +64,7 @@ export class Feed extends EventTarget {
 
   #greet(socket) {
     if (token()) socket.send(JSON.stringify({ type: "token", token: token() }));
-    if (this.picture && !this.#gap) socket.send(JSON.stringify({ type: "resume", number: this.picture.number }));
+    if (this.picture && !this.#gap) socket.send(JSON.stringify({ type: "resume", number: this.picture.number, server: this.hello?.server }));
   }
 
   /** A server that was started again has another token than this page knows. */
