@@ -1,5 +1,5 @@
 //! The live picture in one line: current use, ten-bar strip, level colour, in the form that each status bar reads; and the
-//! menu behind it. `docs/status.md` is their manual.
+//! menu behind it. `docs/status-lines.md` is their manual.
 
 mod bars;
 #[cfg(test)]
