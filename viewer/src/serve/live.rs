@@ -10,7 +10,8 @@ use crate::follow::{
     Followed, Level, Levels, Limit, LimitOf, Picture, Process, Rates, STRIP_BARS, Sample, Series, Strip, Sum, System,
 };
 use crate::present::json::{LostJson, MeasureJson};
-use crate::view::GroupBy;
+use crate::present::units;
+use crate::view::{Group, GroupBy};
 
 /// `/api/memory`.
 #[derive(Debug, Serialize)]
@@ -355,13 +356,20 @@ fn rates(rates: &Rates) -> RatesJson {
 fn look(followed: &Followed) -> Option<LookJson> {
     let look = followed.look.as_ref()?;
     let view = look.view(GroupBy::Site, 0)?;
-    let is_leak = |class: Class| class == Class::Leak;
     let ranked = view.ranked_by_verdict();
-    let leaks = ranked.iter().filter(|group| group.verdict.as_ref().is_some_and(|verdict| is_leak(verdict.class)));
-    let leaks: Vec<_> = leaks.collect();
+    let of_class = |class: Class| -> Vec<&Group> {
+        let is_it = |group: &&Group| group.verdict.as_ref().is_some_and(|verdict| verdict.class == class);
+        ranked.iter().copied().filter(is_it).collect()
+    };
+    let (leaks, unclear) = (of_class(Class::Leak), of_class(Class::TooLittleEvidence));
     let sentence = match leaks.as_slice() {
         [] if ranked.is_empty() => "nothing that was recorded is live".to_owned(),
-        [] => "no leak found".to_owned(),
+        [] if unclear.is_empty() => "no leak found".to_owned(),
+        [] => {
+            let bytes = unclear.iter().map(|group| group.live.measure_bytes().value).fold(0, u64::saturating_add);
+            let sites = units::things(unclear.len(), "site");
+            format!("no leak found so far; {sites} with {} may grow: too little evidence yet", units::bytes(bytes))
+        }
         [first, rest @ ..] => {
             let rate = first.verdict.as_ref().and_then(|verdict| verdict.rate);
             let rate = rate.map(|rate| format!(", {}", crate::present::rate_text(rate))).unwrap_or_default();

@@ -7,6 +7,21 @@ use super::{Do, Entry, Menu};
 /// Keys for the lines that do something.
 const KEYS: &str = "123456789abcdefghilmnoprstuvwxyz";
 
+/// Columns of a line: what is wider loses both its ends in a terminal of 80 columns.
+const WIDE: usize = 70;
+
+/// A text as lines that are narrow enough.
+fn narrow(text: &str) -> Vec<String> {
+    let cut = |line: &str| match line.char_indices().nth(WIDE) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.to_owned(),
+    };
+    match text.split_once(" peak ") {
+        Some((now, peak)) if text.chars().count() > WIDE => vec![cut(now), cut(&format!("  peak {peak}"))],
+        _ => vec![cut(text)],
+    }
+}
+
 /// The arguments of tmux, from `display-menu` on. `program` is the path of this one.
 pub fn display_menu(menu: &Menu, program: &str) -> Vec<String> {
     let mut arguments: Vec<String> =
@@ -16,7 +31,9 @@ pub fn display_menu(menu: &Menu, program: &str) -> Vec<String> {
         match entry {
             // A name that begins with a dash cannot be chosen; the dash is not shown.
             Entry::Says { text, .. } => {
-                arguments.extend([format!("-{}", tmux_text(text)), String::new(), String::new()])
+                let lines = narrow(text).into_iter();
+                arguments
+                    .extend(lines.flat_map(|line| [format!("-{}", tmux_text(&line)), String::new(), String::new()]));
             }
             Entry::Does { text, what } => {
                 let key = keys.next().map(String::from).unwrap_or_default();
@@ -52,4 +69,19 @@ fn tmux_quote(text: &str) -> String {
     }
     quoted.push('"');
     quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_too_wide_for_a_menu_are_two() {
+        let short = "service (4711) 3.00 MiB        ▃▅▆ peak 4.00 MiB, green";
+        assert_eq!(narrow(short), [short]);
+        let long = "obedient (15133) 15.9 MiB          █ peak 15.9 MiB, < 0.1 % of 23.5 GiB, green";
+        let lines = narrow(long);
+        assert_eq!(lines, ["obedient (15133) 15.9 MiB          █", "  peak 15.9 MiB, < 0.1 % of 23.5 GiB, green"]);
+        assert_eq!(narrow(&"é".repeat(100))[0].chars().count(), WIDE + 1);
+    }
 }

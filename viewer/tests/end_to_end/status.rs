@@ -82,7 +82,8 @@ fn a_menu_of_tmux_stops_and_starts_tracking() {
     let captures = service.captures();
     let config = format!("bind-key -n F5 run-shell '{PLIMSOLL} menu {}'", captures.display());
     let tmux = Inner::new("menu", service.folder(), &config, &service.folder().join("run"));
-    tmux.outer.until("tmux", |text| text.contains("sleep"));
+    // Its window is named after whatever it came to run by now.
+    tmux.outer.until("tmux", |text| text.contains("0:"));
     tmux.outer.keys(&["F5"]);
     let stop = format!("Stop tracking {pid}");
     let shown = tmux.outer.until("the menu", |text| text.contains(&stop));

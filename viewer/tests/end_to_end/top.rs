@@ -132,7 +132,9 @@ fn a_panic_leaves_the_terminal_in_order() {
         return;
     }
     let test = std::env::current_exe().expect("this test's binary");
-    let line = format!("{} --ignored --exact --nocapture top::panics; echo ended with $?; sleep 600", test.display());
+    // What a backtrace would push off the screen is what is looked for.
+    let run = format!("RUST_BACKTRACE=0 {} --ignored --exact --nocapture top::panics", test.display());
+    let line = format!("{run}; echo ended with $?; sleep 600");
     let terminal = Terminal::new("panic", &line);
     let text = terminal.until("the end", |text| text.contains("ended with 101"));
     assert!(text.contains("a mistake of ours"), "the panic can be read: {text}");
