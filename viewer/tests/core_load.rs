@@ -381,7 +381,7 @@ fn moments_before_missing_time_know_nothing_of_what_came_after() {
     let [zero, one, _] = segments(folder.path());
     let live_at = |ns: u64| {
         let capture = open(&zero).expect("it is a capture");
-        let options = ReplayOptions { moment: Moment::Time(ns), range: None };
+        let options = ReplayOptions { moment: Moment::Time(ns), ..ReplayOptions::default() };
         let heap = capture.replay(&options).expect("it was opened");
         assert_eq!((heap.repairs.unmatched_blocks, heap.repairs.unseen_frees), (0, 0), "{ns}");
         live_bytes(&heap)
@@ -405,7 +405,7 @@ fn ranges_behind_missing_time_hold_what_was_allocated_in_them() {
         }
         let capture = open(&zero).expect("it is a capture");
         let range = Some(Range { from_ns: 1_945, to_ns: 3_000 });
-        let heap = capture.replay(&ReplayOptions { moment: Moment::End, range }).expect("it was opened");
+        let heap = capture.replay(&ReplayOptions { moment: Moment::End, range, ..ReplayOptions::default() }).expect("it was opened");
         // 40 bytes at 2,950 and 7 at 3,100; the block from before is not of the range, whether it is listed or not.
         assert_eq!(live_bytes(&heap), 47, "{is_missing}");
         assert_eq!(heap.sum(|site| site.total).bytes, 47, "{is_missing}");
@@ -448,7 +448,7 @@ fn hostile_numbers_neither_crash_nor_hang() {
     let path = file(&folder, &bytes);
     let capture = open(&path).expect("it is a capture");
     for moment in [Moment::End, Moment::Peak, Moment::Time(0), Moment::Time(u64::MAX)] {
-        let heap = capture.replay(&ReplayOptions { moment, range: None }).expect("it was opened");
+        let heap = capture.replay(&ReplayOptions { moment, ..ReplayOptions::default() }).expect("it was opened");
         plimsoll_viewer::analysis::summary(&capture.profile, &heap);
         plimsoll_viewer::analysis::leaks(&heap);
         plimsoll_viewer::analysis::timeline(&capture.profile);

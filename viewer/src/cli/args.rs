@@ -9,6 +9,7 @@ use regex::Regex;
 use super::check::CheckArgs;
 use super::ctl::CtlArgs;
 use super::diff::DiffArgs;
+use super::export::ExportArgs;
 use super::rss::RssArgs;
 use super::serve::ServeArgs;
 use crate::analysis::By;
@@ -41,6 +42,7 @@ pub(super) enum Command {
     Leaks(LeaksArgs),
     Histogram(HistogramArgs),
     Flamegraph(FlamegraphArgs),
+    Export(ExportArgs),
     Diff(DiffArgs),
     Rss(RssArgs),
     Check(CheckArgs),

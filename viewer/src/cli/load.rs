@@ -44,6 +44,14 @@ impl Loaded {
         Loaded::open_part(path, false, options)
     }
 
+    /// Opens a capture for parts of it that depend on what it holds: all events can be replayed.
+    pub(super) fn open_all(
+        path: &Path,
+        options: impl Fn(&Profile) -> Result<ReplayOptions, CliError>,
+    ) -> Result<Loaded, CliError> {
+        Loaded::open_part(path, true, options)
+    }
+
     fn open_part(
         path: &Path,
         is_all: bool,

@@ -7,6 +7,7 @@ mod ctl;
 mod diff;
 mod dump;
 mod error;
+mod export;
 mod flamegraph;
 mod generate;
 mod histogram;
@@ -63,6 +64,7 @@ fn dispatch(command: Command) -> Result<u8, CliError> {
         Command::Leaks(args) => sites::leaks(&args),
         Command::Histogram(args) => histogram::histogram(&args),
         Command::Flamegraph(args) => flamegraph::flamegraph(&args),
+        Command::Export(args) => export::export(&args),
         Command::Diff(args) => diff::diff(&args),
         Command::Rss(args) => rss::rss(&args),
         Command::Dump(args) => dump::dump(&args),

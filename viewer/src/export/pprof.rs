@@ -10,10 +10,10 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use prost::Message;
 
-use crate::model::{Profile, Tally};
-use crate::replay::Heap;
-use crate::symbolize::{Frame, Symbolizer};
-use crate::view::shown_frames;
+use crate::model::Tally;
+use crate::symbolize::Frame;
+
+use super::walk::{Row, Walk};
 
 /// Which of the four values a reader shows first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +66,21 @@ struct Sample {
     location_id: Vec<u64>,
     #[prost(int64, repeated, tag = "2")]
     value: Vec<i64>,
+    #[prost(message, repeated, tag = "3")]
+    label: Vec<Label>,
+}
+
+/// What is known of a sample besides its values: a text, or a number with its unit.
+#[derive(Clone, Copy, PartialEq, Message)]
+struct Label {
+    #[prost(int64, tag = "1")]
+    key: i64,
+    #[prost(int64, tag = "2")]
+    str: i64,
+    #[prost(int64, tag = "3")]
+    num: i64,
+    #[prost(int64, tag = "4")]
+    num_unit: i64,
 }
 
 #[derive(Clone, Copy, PartialEq, Message)]
@@ -163,6 +178,31 @@ impl Tables {
     }
 }
 
+impl Tables {
+    /// Thread, tag and verdict of a site; of estimates their bounds.
+    fn labels(&mut self, walk: &Walk<'_>, row: &Row<'_>) -> Vec<Label> {
+        let Some(site) = row.site else { return Vec::new() };
+        let verdict = row.verdict.map(|verdict| verdict.class.name().to_owned());
+        let texts = [
+            ("thread", Some(walk.profile.thread_name(site.thread))),
+            ("tag", walk.profile.tag_name(site.tag)),
+            ("verdict", verdict),
+        ];
+        let mut labels: Vec<Label> = texts
+            .into_iter()
+            .filter_map(|(key, text)| Some(Label { key: self.text(key), str: self.text(&text?), num: 0, num_unit: 0 }))
+            .collect();
+        let live = row.live.measure_bytes();
+        if !live.is_exact() {
+            let bounds = [("inuse_low", Some(live.low)), ("inuse_high", live.high)];
+            let num_unit = self.text("bytes");
+            let known = bounds.into_iter().filter_map(|(key, bound)| Some((key, bound?)));
+            labels.extend(known.map(|(key, bound)| Label { key: self.text(key), str: 0, num: signed(bound), num_unit }));
+        }
+        labels
+    }
+}
+
 /// What does not fit is as much as fits.
 fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
@@ -173,19 +213,15 @@ fn signed(number: u64) -> i64 {
 /// # Errors
 ///
 /// When it cannot be compressed, which needs memory alone.
-pub fn pprof(
-    profile: &Profile,
-    heap: &Heap,
-    symbolizer: &mut Symbolizer<'_>,
-    shows: Shows,
-) -> std::io::Result<Vec<u8>> {
-    let message = message(profile, heap, symbolizer, shows);
+pub fn pprof(walk: &Walk<'_>, shows: Shows) -> std::io::Result<Vec<u8>> {
+    let message = message(walk, shows);
     let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
     gzip.write_all(&message.encode_to_vec())?;
     gzip.finish()
 }
 
-fn message(profile: &Profile, heap: &Heap, symbolizer: &mut Symbolizer<'_>, shows: Shows) -> ProfileMessage {
+fn message(walk: &Walk<'_>, shows: Shows) -> ProfileMessage {
+    let (profile, heap) = (walk.profile, walk.heap);
     let mut tables = Tables::default();
     // The first text is the empty one, by definition.
     tables.text("");
@@ -210,20 +246,16 @@ fn message(profile: &Profile, heap: &Heap, symbolizer: &mut Symbolizer<'_>, show
         has_inline_frames: true,
     };
     tables.message.mapping = vec![all];
-    let comment = match profile.is_exact() {
-        true => "exact".to_owned(),
-        false => format!("estimates from one sample per {} bytes", heap.interval_bytes),
-    };
-    tables.message.comment = vec![tables.text(&comment)];
-    symbolizer.prepare(heap.sites.iter().map(|site| (site.stack, site.first_ticks)));
-    for site in &heap.sites {
-        let frames = shown_frames(symbolizer, site, false);
+    tables.message.comment = vec![tables.text(&walk.basis())];
+    for row in walk.rows() {
         // A call ends the run of what was inlined into it.
-        let calls = frames.split_inclusive(|frame| !frame.inlined);
-        let location_id = calls.map(|call| tables.location(call)).collect();
+        let calls = row.frames.split_inclusive(|frame| !frame.inlined);
+        let mut location_id: Vec<u64> = calls.map(|call| tables.location(call)).collect();
+        location_id.extend(row.root.map(|root| tables.location(&[Frame::marker(root)])));
         let both = |tally: &Tally| [signed(tally.estimated_blocks()), signed(tally.estimated_bytes())];
-        let value = [both(&site.total), both(&site.live)].concat();
-        tables.message.sample.push(Sample { location_id, value });
+        let value = [both(&row.total), both(&row.live)].concat();
+        let label = tables.labels(walk, &row);
+        tables.message.sample.push(Sample { location_id, value, label });
     }
     tables.message
 }

@@ -9,7 +9,7 @@ use inferno::flamegraph::{Options, from_lines};
 use crate::model::{Measure, Profile, Tally};
 use crate::replay::{Heap, Site};
 use crate::symbolize::{Frame, Symbolizer};
-use crate::view::{GroupBy, ViewOptions, crate_name, shown_frames, type_of};
+use crate::view::{ViewOptions, root_of, shown_frames};
 
 use super::safe::safe;
 use super::screen::period;
@@ -49,7 +49,7 @@ impl Of {
     }
 
     /// The figure of a site; `None` when the capture cannot tell.
-    fn figure(self, site: &Site) -> Option<Tally> {
+    pub(crate) fn figure(self, site: &Site) -> Option<Tally> {
         match self {
             Of::Leaks | Of::Live => Some(site.live),
             Of::Peak => Some(site.at_peak),
@@ -62,7 +62,7 @@ impl Of {
         if self == Of::Temporary { tally.measure_blocks() } else { tally.measure_bytes() }
     }
 
-    fn estimate(self, tally: &Tally) -> u64 {
+    pub(crate) fn estimate(self, tally: &Tally) -> u64 {
         if self == Of::Temporary { tally.estimated_blocks() } else { tally.estimated_bytes() }
     }
 }
@@ -93,13 +93,7 @@ impl FlameGraph {
             if !options.filter.keeps(&frames) {
                 continue;
             }
-            let root = match options.by {
-                GroupBy::Site | GroupBy::Function => None,
-                GroupBy::Crate => Some(crate_name(&frames).to_owned()),
-                GroupBy::Type => Some(type_of(profile, symbolizer, site)),
-                GroupBy::Thread => Some(profile.thread_name(site.thread)),
-                GroupBy::Tag => Some(profile.tag_name(site.tag).unwrap_or_else(|| "[no tag]".to_owned())),
-            };
+            let root = root_of(profile, symbolizer, site, &frames, options.by);
             let calls = frames.iter().rev().map(Frame::name);
             let stack: Vec<String> = root.into_iter().chain(calls).map(|name| folded_name(&name)).collect();
             *graph.stacks.entry(stack.join(";")).or_insert_with(|| Tally::new(heap.interval_bytes)) += tally;
@@ -185,7 +179,7 @@ impl FlameGraph {
 }
 
 /// A name that cannot be taken for two frames, nor its end for a number.
-pub(super) fn folded_name(name: &str) -> String {
+pub(crate) fn folded_name(name: &str) -> String {
     let name = safe(name).replace(';', ",");
     match name.rsplit_once(' ') {
         Some((before, last)) if last.starts_with(|first: char| first.is_ascii_digit()) => {

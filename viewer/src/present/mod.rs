@@ -33,6 +33,7 @@ pub use control::answer_text;
 pub use diff::{Comparison, DiffOf, diff_markdown, diff_text};
 pub use diff_flamegraph::DiffFlameGraph;
 pub use explain::explain_text;
+pub(crate) use flamegraph::folded_name;
 pub use flamegraph::{FlameGraph, Of};
 pub use histogram::histogram_text;
 pub use leaks::leaks_text;

@@ -65,6 +65,11 @@ impl<F: Figure> Block<F> {
         }
     }
 
+    /// Which allocation of its thread it is, modulo 2^30, and how it came to be known.
+    pub(super) fn birth(&self) -> u64 {
+        self.number.into()
+    }
+
     /// Allocations of its thread since, when the thread has made `now`, modulo 2^30.
     #[inline]
     pub(super) fn allocations_since(&self, now: u32) -> u32 {

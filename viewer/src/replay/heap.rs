@@ -4,6 +4,7 @@ use crate::model::{Measure, StackId, TagId, Tally, ThreadId};
 
 use super::evidence::{Grid, SiteEvidence};
 use super::histogram::{Ages, Lifetimes, Sizes};
+use super::trace::Trace;
 
 /// The moment that live figures are for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub struct ReplayOptions {
     /// Only what was allocated in this range: all figures are of it, as it stood at the range's end. What sites hold at
     /// the peak is for the moment in the range when most bytes of it were live.
     pub range: Option<Range>,
+    /// Keep each allocation and free, up to so many; see [`Heap::trace`].
+    pub trace: Option<usize>,
 }
 
 impl ReplayOptions {
@@ -70,6 +73,9 @@ pub struct Site {
     pub temporary: Option<Tally>,
     /// Of everything allocated, what reallocations gave.
     pub reallocated: Tally,
+    /// Nanoseconds that all its blocks lived, added up: each to its free, or to the moment when it was last known to be live.
+    /// `None` in sampled captures.
+    pub lived_ns: Option<u64>,
     /// When the site's first recorded allocation was, in ticks: the moment to look up modules for.
     pub first_ticks: u64,
     /// When its last recorded allocation was.
@@ -165,6 +171,8 @@ pub struct Heap {
     pub grid: Grid,
     /// What verdicts are made from, for each of `sites`.
     pub evidence: Vec<SiteEvidence>,
+    /// What came and went, when that was asked for.
+    pub trace: Option<Trace>,
     /// Sentences for the reader, beside the profile's.
     pub warnings: Vec<String>,
 }

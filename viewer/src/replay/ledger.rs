@@ -20,6 +20,7 @@ use super::pending::{Pending, Source};
 use super::sites::Sites;
 use super::snapshot::Snapshot;
 use super::sources::{Known, Sources};
+use super::trace::Tracing;
 use super::window::Window;
 
 /// Live blocks whose table stays in a processor's own cache: half a megabyte.
@@ -74,6 +75,7 @@ pub(super) struct Ledger<'a, F: Figure> {
     pub(super) grid: Grid,
     bin_end: u64,
     pub(super) noted_survivors: bool,
+    pub(super) trace: Option<Tracing>,
 }
 
 impl<'a, F: Figure> Ledger<'a, F> {
@@ -112,6 +114,7 @@ impl<'a, F: Figure> Ledger<'a, F> {
             bin_end: grid.end_of(0),
             grid,
             noted_survivors: false,
+            trace: options.trace.map(Tracing::new),
         }
     }
 
@@ -243,6 +246,7 @@ impl<'a, F: Figure> Ledger<'a, F> {
         }
         if counts {
             self.sizes.add(size_bytes, &weight);
+            self.trace_birth(&block, ticks);
             if is_followed {
                 self.now.add(&weight);
                 self.peak_if_new(ticks);
@@ -334,10 +338,12 @@ impl<'a, F: Figure> Ledger<'a, F> {
         if !self.counts(block) || ticks > self.window.end() {
             return;
         }
+        self.trace_death(block, ticks);
         let born = self.grid.bin(block.ticks);
         if let Some(site) = self.sites.change(block.site) {
             site.gathering.death(born, site.live.estimated_bytes());
             site.freed.add(&weight);
+            site.lived_ticks += u128::from(ticks.saturating_sub(block.ticks));
             if is_temporary {
                 site.temporary.add(&weight);
             }
@@ -361,6 +367,7 @@ impl<'a, F: Figure> Ledger<'a, F> {
         self.drop_live(&block);
         self.censor(&block, self.last_ticks);
         let (counts, born) = (self.counts(&block), self.grid.bin(block.ticks));
+        self.trace_death(&block, self.last_ticks);
         if let Some(site) = self.sites.change(block.site) {
             site.gathering.death(born, site.live.estimated_bytes());
             if counts {
@@ -444,6 +451,7 @@ impl<'a, F: Figure> Ledger<'a, F> {
             if let Some(block) = self.live.remove(*address) {
                 self.drop_live(&block);
                 self.censor(&block, thinning.ticks);
+                self.trace_death(&block, thinning.ticks);
             }
         }
         for address in &thinning.kept {
@@ -453,6 +461,7 @@ impl<'a, F: Figure> Ledger<'a, F> {
             self.live.insert(*address, kept);
             self.drop_live(&block);
             self.come_live(&kept, thinning.ticks);
+            self.trace_thinned(&block, &kept, thinning.ticks);
         }
     }
 
@@ -467,14 +476,6 @@ impl<'a, F: Figure> Ledger<'a, F> {
         let source = self.sources.number(Source { thread, tag, interval_bytes });
         let (item, source) = (Pending::new(&event, source), self.sources.get(source));
         self.allocate(&item, source, Origin::Listed);
-    }
-
-    /// A block is lost from sight while it lives: its lifetime is longer than this.
-    pub(super) fn censor(&mut self, block: &Block<F>, ticks: u64) {
-        if self.counts(block) {
-            let age_ns = self.ages.of(block.ticks, ticks);
-            self.censored.add(age_ns, &block.weight());
-        }
     }
 }
 

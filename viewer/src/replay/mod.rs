@@ -24,6 +24,7 @@ mod snapshot;
 mod sources;
 #[cfg(test)]
 mod tests;
+mod trace;
 mod window;
 #[cfg(test)]
 mod window_test;
@@ -35,6 +36,7 @@ use crate::model::{Profile, Tally};
 
 pub use evidence::{BINS, Bin, Grid, SiteEvidence, Survivors};
 pub use heap::{AgeRange, Heap, Moment, Peak, Range, Repairs, ReplayOptions, Since, Site};
+pub use trace::{Moved, Trace};
 pub use histogram::{Ages, BUCKETS, Histogram, Lifetimes, Sizes, bucket_end, bucket_of, bucket_start};
 
 use figure::{Figure, Plain};

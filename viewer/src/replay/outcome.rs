@@ -18,6 +18,7 @@ pub(super) fn heap<F: Figure>(mut ledger: Ledger<'_, F>, is_partial: bool) -> (H
     let peak = peak(&ledger, &losses);
     let moment_ticks = snapshot.as_ref().map_or(ledger.peak_ticks, |snapshot| snapshot.ticks);
     let peak_ticks = ledger.peak_ticks;
+    let mut trace = ledger.trace.take();
     let states = ledger.sites.finish();
     let mut sites: Vec<Site> = Vec::with_capacity(states.len());
     let mut evidence = Vec::with_capacity(states.len());
@@ -25,12 +26,16 @@ pub(super) fn heap<F: Figure>(mut ledger: Ledger<'_, F>, is_partial: bool) -> (H
         let mut site = state.site();
         place_live(&mut site, index, snapshot.as_ref());
         site.site_peak_ns = profile.ns(state.site_peak_ticks);
+        site.lived_ns = lived_ns(profile, state.lived_ticks).filter(|_| F::EXACT);
         if !losses.is_none() {
             let unsure = snapshot.as_ref().and_then(|snapshot| snapshot.sites.get(index)).map(|at| at.unsure);
             bound(&mut site, &losses, unsure, peak_ticks);
         }
         // What was allocated before a range has left sites without anything in it.
         if window.start() == 0 || !site.total.is_empty() {
+            if let Some(trace) = &mut trace {
+                trace.place(index, sites.len());
+            }
             evidence.push(state.gathering.finish(state.live.estimated_bytes()));
             sites.push(site);
         }
@@ -53,8 +58,16 @@ pub(super) fn heap<F: Figure>(mut ledger: Ledger<'_, F>, is_partial: bool) -> (H
         totals_are_partial: is_partial,
         grid: ledger.grid,
         evidence,
+        trace: trace.map(|trace| trace.finish(profile)),
     };
     (heap, ledger.doubts)
+}
+
+/// Ticks as nanoseconds by the mean rate of the session; `None` when that is not known.
+fn lived_ns(profile: &Profile, ticks: u128) -> Option<u64> {
+    let session = profile.end.ticks.saturating_sub(profile.header.start.ticks);
+    let rate = profile.ns(profile.end.ticks) as f64 / session as f64;
+    (profile.clock.has_rate() && rate.is_finite()).then(|| (ticks as f64 * rate).round() as u64)
 }
 
 /// Puts the figures of the moment into a site.

@@ -36,6 +36,8 @@ pub(super) struct SiteState<F> {
     pub(super) site_peak_ticks: u64,
     first_ticks: u64,
     pub(super) last_ticks: u64,
+    /// Ticks that its blocks lived, added up: to their free, or as far as they were followed.
+    pub(super) lived_ticks: u128,
     peak: u64,
     pub(super) gathering: Gathering,
 }
@@ -64,6 +66,7 @@ impl<F: Figure> SiteState<F> {
             site_peak: self.site_peak.tally(),
             site_peak_ns: 0,
             temporary: F::EXACT.then(|| self.temporary.tally()),
+            lived_ns: None,
             reallocated: self.reallocated.tally(),
             first_ticks: self.first_ticks,
             last_ticks: self.last_ticks,
@@ -171,6 +174,7 @@ impl<F: Figure> Sites<F> {
             site_peak_ticks: ticks,
             first_ticks: ticks,
             last_ticks: ticks,
+            lived_ticks: 0,
             peak: self.peak,
             gathering: Gathering::new(self.bin),
         });

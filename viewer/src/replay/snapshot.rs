@@ -95,4 +95,15 @@ impl<F: Figure> Ledger<'_, F> {
         }
         snapshot
     }
+
+    /// A block is lost from sight while it lives: its lifetime is longer than this.
+    pub(super) fn censor(&mut self, block: &Block<F>, ticks: u64) {
+        if self.counts(block) {
+            let age_ns = self.ages.of(block.ticks, ticks);
+            self.censored.add(age_ns, &block.weight());
+            if let Some(site) = self.sites.get_mut(block.site) {
+                site.lived_ticks += u128::from(ticks.saturating_sub(block.ticks));
+            }
+        }
+    }
 }

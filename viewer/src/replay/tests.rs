@@ -252,7 +252,7 @@ fn events_of_one_thread_keep_their_order_when_its_clock_jumps_back() {
 #[test]
 fn live_figures_at_other_moments() {
     let events = [alloc(1_100, 0x10, 100, 1), alloc(1_200, 0x20, 50, 2), free(1_300, 0x10)];
-    let at = |moment| replay(&mut exact(&events, 10_000), ReplayOptions { moment, range: None });
+    let at = |moment| replay(&mut exact(&events, 10_000), ReplayOptions { moment, ..ReplayOptions::default() });
     // 200 ns after the start is tick 1,200: both live. One nanosecond earlier only the first is.
     let now = at(Moment::Time(200));
     assert_eq!(now.sum(|site| site.live).bytes, 150);
@@ -278,7 +278,7 @@ fn a_range_holds_what_was_allocated_in_it_and_outlived_it() {
         alloc(1_600, 0x50, 16, 1), // after it
     ];
     let range = Some(Range { from_ns: 200, to_ns: 400 });
-    let heap = replay(&mut exact(&events, 10_000), ReplayOptions { moment: Moment::End, range });
+    let heap = replay(&mut exact(&events, 10_000), ReplayOptions { moment: Moment::End, range, ..ReplayOptions::default() });
     let one = site(&heap, 1);
     assert_eq!(exactly(&one.total), (14, 3));
     assert_eq!(exactly(&one.freed), (2, 1));

@@ -107,7 +107,8 @@ fn open(path: &Path, events: Events) -> Capture {
 fn asked(model: &Model, (from, to): (u64, u64), is_range: bool) -> ReplayOptions {
     let part = |thousandth: u64| (model.now + 1 - START) * thousandth / 1_000;
     let (from_ns, to_ns) = (part(from.min(to)), part(from.max(to)));
-    ReplayOptions { moment: Moment::Time(to_ns), range: is_range.then_some(Range { from_ns, to_ns }) }
+    let range = is_range.then_some(Range { from_ns, to_ns });
+    ReplayOptions { moment: Moment::Time(to_ns), range, ..ReplayOptions::default() }
 }
 
 /// The replay that reads every block.
@@ -218,7 +219,7 @@ fn what_is_not_needed_is_not_read() {
     let capture = open(&path, Events::All);
     let read = |from: u64, to: u64| {
         let range = Some(Range { from_ns: 10_000 * from, to_ns: 10_000 * to });
-        blocks_read(&capture, &ReplayOptions { moment: Moment::End, range })
+        blocks_read(&capture, &ReplayOptions { moment: Moment::End, range, ..ReplayOptions::default() })
     };
     // 0 is the opening, 11 the end; 1, 3, 5, 7, 9 are spans; 2, 4, 6, 8, 10 their blocks.
     let (all, without) = ((0..=11).collect::<Vec<u64>>(), |left_out: &[u64]| {
@@ -228,7 +229,7 @@ fn what_is_not_needed_is_not_read() {
     assert_eq!(read(2, 3), without(&[2, 8, 10]));
     assert_eq!(read(5, 6), without(&[2, 4, 6, 8]));
     // A moment needs nothing that comes after it.
-    let until = ReplayOptions { moment: Moment::Time(25_000), range: None };
+    let until = ReplayOptions { moment: Moment::Time(25_000), ..ReplayOptions::default() };
     assert_eq!(blocks_read(&capture, &until), without(&[6, 8, 10]));
     assert_eq!(blocks_read(&capture, &ReplayOptions::default()), all);
 }

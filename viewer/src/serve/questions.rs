@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::analysis::{By, changes, histogram as analyse};
 use crate::export::pprof::{Shows, pprof};
+use crate::export::walk::Walk;
 use crate::follow::Look;
 use crate::model::Tally;
 use crate::present::json::{BucketJson, ChangeJson, DiffJson, HistogramJson, SiteJson};
@@ -311,7 +312,7 @@ async fn profile(app: App, query: Query, headers: HeaderMap, shows: Shows) -> Re
     let make = move || {
         let look = part.look(&[])?;
         let mut symbolizer = Symbolizer::new(&look.profile, part.symbols());
-        let gzip = pprof(&look.profile, &look.heap, &mut symbolizer, shows);
+        let gzip = pprof(&Walk::new(&look.profile, &look.heap, &mut symbolizer, &ViewOptions::default()), shows);
         let gzip = gzip.map_err(|error| Failure::bad(format!("cannot write the profile: {error}")))?;
         Ok(Answer::new("application/octet-stream", gzip))
     };

@@ -76,6 +76,19 @@ pub enum AtError {
     Both,
 }
 
+impl AtError {
+    /// The same where an argument has another name.
+    #[must_use]
+    pub fn of_flag(mut self, from: &str, to: &'static str) -> AtError {
+        if let AtError::Unknown { flag, .. } | AtError::Outside { flag, .. } | AtError::NoPeak { flag } = &mut self
+            && *flag == from
+        {
+            *flag = to;
+        }
+        self
+    }
+}
+
 impl FromStr for At {
     type Err = std::convert::Infallible;
 
@@ -159,7 +172,7 @@ impl Asked {
     pub fn resolve(&self, profile: &Profile) -> Result<ReplayOptions, AtError> {
         if !self.is_range() {
             let moment = self.at.as_ref().map_or(Ok(Moment::End), |at| at.resolve("--at", profile))?;
-            return Ok(ReplayOptions { moment, range: None });
+            return Ok(ReplayOptions { moment, ..ReplayOptions::default() });
         }
         if self.at.is_some() {
             return Err(AtError::Both);
@@ -172,7 +185,8 @@ impl Asked {
             let (from_seconds, to_seconds) = (from_ns as f64 / 1e9, to_ns as f64 / 1e9);
             return Err(AtError::Backwards { from, to, from_seconds, to_seconds });
         }
-        Ok(ReplayOptions { moment: Moment::Time(to_ns), range: Some(Range { from_ns, to_ns }) })
+        let range = Some(Range { from_ns, to_ns });
+        Ok(ReplayOptions { moment: Moment::Time(to_ns), range, ..ReplayOptions::default() })
     }
 }
 

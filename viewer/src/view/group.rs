@@ -188,6 +188,23 @@ pub(crate) fn crate_name(frames: &[Frame]) -> &str {
     crates().find(|name| !is_library(name)).or_else(|| crates().next()).unwrap_or("[unknown]")
 }
 
+/// What a site's stack stands on in a picture, when stacks are put together by something that is no part of them.
+pub(crate) fn root_of(
+    profile: &Profile,
+    symbolizer: &mut Symbolizer<'_>,
+    site: &Site,
+    frames: &[Frame],
+    by: GroupBy,
+) -> Option<String> {
+    match by {
+        GroupBy::Site | GroupBy::Function => None,
+        GroupBy::Crate => Some(crate_name(frames).to_owned()),
+        GroupBy::Type => Some(type_of(profile, symbolizer, site)),
+        GroupBy::Thread => Some(profile.thread_name(site.thread)),
+        GroupBy::Tag => Some(profile.tag_name(site.tag).unwrap_or_else(|| "[no tag]".to_owned())),
+    }
+}
+
 /// The type of a site's blocks, as far as it is told.
 pub(crate) fn type_of(profile: &Profile, symbolizer: &mut Symbolizer<'_>, site: &Site) -> String {
     let mut frames: Vec<(Frame, Option<std::sync::Arc<str>>)> = Vec::new();

@@ -12,6 +12,6 @@ pub use at::{Asked, At, AtError};
 pub use crate_name::{crate_of, is_library};
 pub use filter::Filter;
 pub use group::{Group, GroupBy, Grouping, ViewOptions};
-pub(crate) use group::{crate_name, shown_frames, type_of};
+pub(crate) use group::{root_of, shown_frames};
 pub use pair::{Pair, pair_captures, pair_moments};
 pub use trim::trim;
