@@ -405,7 +405,9 @@ fn ranges_behind_missing_time_hold_what_was_allocated_in_them() {
         }
         let capture = open(&zero).expect("it is a capture");
         let range = Some(Range { from_ns: 1_945, to_ns: 3_000 });
-        let heap = capture.replay(&ReplayOptions { moment: Moment::End, range, ..ReplayOptions::default() }).expect("it was opened");
+        let heap = capture
+            .replay(&ReplayOptions { moment: Moment::End, range, ..ReplayOptions::default() })
+            .expect("it was opened");
         // 40 bytes at 2,950 and 7 at 3,100; the block from before is not of the range, whether it is listed or not.
         assert_eq!(live_bytes(&heap), 47, "{is_missing}");
         assert_eq!(heap.sum(|site| site.total).bytes, 47, "{is_missing}");

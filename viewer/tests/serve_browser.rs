@@ -6,6 +6,8 @@
 #[path = "support/mod.rs"]
 mod support;
 
+#[path = "browser/exports.rs"]
+mod exports;
 #[path = "browser/hostile_names.rs"]
 mod hostile_names;
 
@@ -55,7 +57,8 @@ fn missing_tool() -> Option<String> {
     if let Some(tool) = tools.into_iter().find(|tool| !runs(tool, &["--version"])) {
         return Some(format!("{tool} is not installed"));
     }
-    let there = scripts().join("node_modules/playwright-core/package.json").exists();
+    let installed = |package: &&str| scripts().join("node_modules").join(package).join("package.json").exists();
+    let there = ["playwright-core", "speedscope"].iter().all(installed);
     let installs = || runs("npm", &["ci", "--ignore-scripts", "--no-audit", "--no-fund"]);
     (!there && !installs()).then(|| "npm ci fails in viewer/tests/browser".to_owned())
 }

@@ -16,6 +16,7 @@ use super::load::Loaded;
 use super::output::{print, print_json};
 use super::sites::warnings;
 use super::size::Size;
+use super::suppress::SuppressArg;
 use crate::symbolize::Symbolizer;
 
 /// Check a capture against limits, for CI: exit code 1 and the reason when one does not hold
@@ -39,6 +40,8 @@ pub(super) struct CheckArgs {
     markdown: bool,
     #[command(flatten)]
     symbols: SymbolsArg,
+    #[command(flatten)]
+    suppress: SuppressArg,
     // Last, since its heading is that of everything after it.
     #[command(flatten)]
     gates: GateArgs,
@@ -103,6 +106,7 @@ impl GateArgs {
 
 pub(super) fn check(args: &CheckArgs) -> Result<(), CliError> {
     let limits = args.gates.limits()?;
+    let suppressions = args.suppress.read()?;
     let base = args.gates.baseline.as_deref().map(baseline).transpose()?;
     let loaded = Loaded::open(&args.input.capture)?;
     let heap = loaded.replay()?;
@@ -113,10 +117,14 @@ pub(super) fn check(args: &CheckArgs) -> Result<(), CliError> {
     // Only these two need sites and their names.
     if limits.no_leak || limits.growth_rate.is_some() {
         let mut symbolizer = Symbolizer::new(profile, &args.symbols.directories);
-        grouping = Grouping::new(profile, &heap, &mut symbolizer, &ViewOptions::default());
+        let options = ViewOptions { suppressions, ..ViewOptions::default() };
+        grouping = Grouping::new(profile, &heap, &mut symbolizer, &options);
         grouping.judge(profile, &heap);
         warnings.extend(symbolizer.warnings());
         warnings.extend(grouping.warnings());
+    }
+    if args.suppress.is_given() && !(limits.no_leak || limits.growth_rate.is_some()) {
+        warnings.push("--suppress changes nothing: only --no-leak and --max-growth-rate look at sites".to_owned());
     }
     if let Some(base) = &base {
         warnings.extend(base.warnings.iter().map(|text| format!("baseline: {text}")));

@@ -166,7 +166,11 @@ fn two_moments(args: &DiffArgs) -> Result<Compared, CliError> {
     let side = |part| Side::new(Loaded::open_with(&args.before, options(part))?, &args.look);
     let before = side(|range| ReplayOptions { moment: Moment::Time(range.from_ns), ..ReplayOptions::default() })?;
     let after = side(|range| ReplayOptions { moment: Moment::Time(range.to_ns), ..ReplayOptions::default() })?;
-    let between = side(|range| ReplayOptions { moment: Moment::Time(range.to_ns), range: Some(range), ..ReplayOptions::default() })?;
+    let between = side(|range| ReplayOptions {
+        moment: Moment::Time(range.to_ns),
+        range: Some(range),
+        ..ReplayOptions::default()
+    })?;
     let by = [GroupBy::Site, args.look.by];
     let interval_bytes = after.heap.interval_bytes;
     let pairs = [0, 1].map(|at: usize| {

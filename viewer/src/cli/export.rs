@@ -121,7 +121,9 @@ pub(super) fn export(args: &ExportArgs) -> Result<(), CliError> {
     if let Some(trace) = heap.trace.as_ref().filter(|trace| trace.left_out > 0) {
         let all = trace.left_out.saturating_add(trace.moved.len() as u64);
         let most = firefox::MOST_MOVES;
-        let why = format!("{all} allocations and frees are more than a browser takes ({most}); choose a part with --from and --until");
+        let why = format!(
+            "{all} allocations and frees are more than a browser takes ({most}); choose a part with --from and --until"
+        );
         return Err(refused(args, &why));
     }
     let mut symbolizer = Symbolizer::new(&loaded.capture.profile, &args.look.symbols.directories);
@@ -144,7 +146,10 @@ fn refused(args: &ExportArgs, why: &str) -> CliError {
 /// What does not go together, before the capture is read.
 fn check(args: &ExportArgs) -> Result<(), CliError> {
     if args.format == Format::Parquet && !cfg!(feature = "parquet") {
-        return Err(refused(args, "this plimsoll was built without it; build with --features parquet, or use --to csv"));
+        return Err(refused(
+            args,
+            "this plimsoll was built without it; build with --features parquet, or use --to csv",
+        ));
     }
     if args.of.is_some() && args.format != Format::Collapsed {
         return Err(refused(args, "--of is for --to collapsed; the other formats carry all figures"));

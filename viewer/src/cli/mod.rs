@@ -21,6 +21,7 @@ mod serve;
 mod sites;
 mod size;
 mod status;
+mod suppress;
 mod top;
 mod watch;
 

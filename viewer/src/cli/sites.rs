@@ -1,8 +1,8 @@
 //! `report` and `leaks`: totals and a list of sites.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, ValueHint};
 use regex::Regex;
 
 use crate::analysis::summary;
@@ -18,6 +18,7 @@ use super::error::CliError;
 use super::load::Loaded;
 use super::output::{print, print_json};
 use super::size::Size;
+use super::suppress::{SuppressArg, write_suppressions};
 
 /// Verdicts on sites, and what to make of them.
 #[derive(Debug, Default, Args)]
@@ -31,6 +32,11 @@ pub(super) struct VerdictArgs {
     /// Exit with code 1 when a site has this verdict; may be given several times
     #[arg(long, value_name = "VERDICT")]
     fail_on: Vec<FailOn>,
+    /// Write a rule for each site that leaks into FILE, which must not exist, to start a file for --suppress from
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "json")]
+    write_suppressions: Option<PathBuf>,
+    #[command(flatten)]
+    suppress: SuppressArg,
 }
 
 /// A verdict by name.
@@ -58,13 +64,14 @@ impl ValueEnum for FailOn {
 impl Look {
     pub(super) fn options(&self) -> ViewOptions {
         let filter = Filter { focus: self.focus.clone(), ignore: self.ignore.clone() };
-        ViewOptions { by: self.by, filter, raw_frames: self.raw_frames }
+        ViewOptions { by: self.by, filter, raw_frames: self.raw_frames, ..ViewOptions::default() }
     }
 }
 
 pub(super) fn report(args: &ReportArgs) -> Result<(), CliError> {
     let text = |view: &View<'_>, screen| report_text(view, screen) + &advice_text(view);
-    show(&args.input, &args.list, &args.look, None, |view| match args.input.json {
+    let options = args.look.options();
+    show(&args.input, &args.list, (&args.look, &options), None, |view| match args.input.json {
         true => print_json(&SitesJson::new(view, &view.ranked_with_past()).with_timeline(view)),
         false => print(&text(view, Screen::of_stdout())),
     })
@@ -72,7 +79,8 @@ pub(super) fn report(args: &ReportArgs) -> Result<(), CliError> {
 
 pub(super) fn leaks(args: &LeaksArgs) -> Result<(), CliError> {
     let limit = args.verdict.limit.map(|limit| limit.0);
-    show(&args.input, &args.list, &args.look, limit, |view| {
+    let options = ViewOptions { suppressions: args.verdict.suppress.read()?, ..args.look.options() };
+    show(&args.input, &args.list, (&args.look, &options), limit, |view| {
         let ranked = view.ranked_by_verdict();
         if args.input.json {
             print_json(&SitesJson::new(view, &ranked))?;
@@ -80,6 +88,9 @@ pub(super) fn leaks(args: &LeaksArgs) -> Result<(), CliError> {
             print(&explain_text(view, choose(&ranked, site)?, Screen::of_stdout()))?;
         } else {
             print(&leaks_text(view, Screen::of_stdout()))?;
+        }
+        if let Some(path) = &args.verdict.write_suppressions {
+            print(&write_suppressions(path, view)?)?;
         }
         let fails = |group: &&Group| {
             group.verdict.as_ref().is_some_and(|verdict| args.verdict.fail_on.contains(&FailOn(verdict.class)))
@@ -119,13 +130,13 @@ pub(super) fn plain_report(capture: &Path) -> Result<String, CliError> {
 fn show(
     input: &Input,
     list: &List,
-    look: &Look,
+    (look, options): (&Look, &ViewOptions),
     limit: Option<u64>,
     print: impl FnOnce(&View<'_>) -> Result<(), CliError>,
 ) -> Result<(), CliError> {
     let loaded = Loaded::open_for(&input.capture, &list.moment.asked())?;
     let heap = loaded.replay()?;
-    with_view(&loaded, &heap, &look.options(), &look.symbols.directories, (list.top, limit), print)
+    with_view(&loaded, &heap, options, &look.symbols.directories, (list.top, limit), print)
 }
 
 /// Symbolizes, groups, judges and sums up, then shows: so many sites, with this limit of memory.

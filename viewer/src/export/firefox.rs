@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 use std::time::{Duration, SystemTime};
 
+use fx::{
+    CategoryHandle, CpuDelta, FrameFlags, FrameInfo, MarkerTiming, ProcessHandle, StackHandle, ThreadHandle, Timestamp,
+};
 use fxprof_processed_profile as fx;
-use fx::{CategoryHandle, CpuDelta, FrameFlags, FrameInfo, MarkerTiming, ProcessHandle, StackHandle, ThreadHandle, Timestamp};
 
-use crate::analysis::{Timelines, timelines};
 use crate::analysis::Point;
+use crate::analysis::{Timelines, timelines};
 use crate::model::{Profile, ThreadId};
 use crate::present::safe;
 use crate::replay::{Moved, Trace};
@@ -59,10 +61,9 @@ impl<'a> Building<'a> {
         fx.set_symbolicated(true);
         let process = fx.add_process(&name, profile.header.pid, stamp(0));
         fx.set_process_end_time(process, stamp(profile.duration_ns));
-        let all = fx.add_thread(process, profile.header.pid, stamp(0), true);
+        let all = fx.add_thread(process, profile.header.pid, stamp(0), false);
         fx.set_thread_name(all, "all threads");
-        let mut building =
-            Building { walk, fx, process, all, threads: HashMap::new(), stacks: HashMap::new() };
+        let mut building = Building { walk, fx, process, all, threads: HashMap::new(), stacks: HashMap::new() };
         building.add_threads(profile);
         building
     }
@@ -166,8 +167,9 @@ struct TextMarker {
 
 impl fx::StaticSchemaMarker for TextMarker {
     const UNIQUE_MARKER_TYPE_NAME: &'static str = "Plimsoll";
-    const LOCATIONS: fx::MarkerLocations =
-        fx::MarkerLocations::MARKER_CHART.union(fx::MarkerLocations::MARKER_TABLE).union(fx::MarkerLocations::TIMELINE_OVERVIEW);
+    const LOCATIONS: fx::MarkerLocations = fx::MarkerLocations::MARKER_CHART
+        .union(fx::MarkerLocations::MARKER_TABLE)
+        .union(fx::MarkerLocations::TIMELINE_OVERVIEW);
     const CHART_LABEL: Option<&'static str> = Some("{marker.data.text}");
     const TABLE_LABEL: Option<&'static str> = Some("{marker.name}: {marker.data.text}");
     const FIELDS: &'static [fx::StaticSchemaMarkerField] = &[fx::StaticSchemaMarkerField {

@@ -197,7 +197,12 @@ impl Tables {
             let bounds = [("inuse_low", Some(live.low)), ("inuse_high", live.high)];
             let num_unit = self.text("bytes");
             let known = bounds.into_iter().filter_map(|(key, bound)| Some((key, bound?)));
-            labels.extend(known.map(|(key, bound)| Label { key: self.text(key), str: 0, num: signed(bound), num_unit }));
+            labels.extend(known.map(|(key, bound)| Label {
+                key: self.text(key),
+                str: 0,
+                num: signed(bound),
+                num_unit,
+            }));
         }
         labels
     }

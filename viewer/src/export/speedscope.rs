@@ -77,7 +77,8 @@ pub fn speedscope(walk: &Walk<'_>, out: impl Write) -> io::Result<()> {
     let stacks: Vec<Vec<usize>> = walk
         .rows()
         .map(|row| {
-            let root = row.root.map(|root| number(SharedFrame { name: safe(root).into_owned(), file: None, line: None }));
+            let root =
+                row.root.map(|root| number(SharedFrame { name: safe(root).into_owned(), file: None, line: None }));
             let calls: Vec<usize> = row.frames.iter().rev().map(|frame| number(shared_frame(frame))).collect();
             root.into_iter().chain(calls).collect()
         })

@@ -144,7 +144,12 @@ fn group(profile: &Profile, heap: &Heap, options: &LookOptions) -> (Vec<(GroupBy
     let mut symbolizer = Symbolizer::new(profile, &options.symbols);
     let mut groupings = Vec::new();
     for by in &options.by {
-        let view = ViewOptions { by: *by, filter: options.filter.clone(), raw_frames: options.raw_frames };
+        let view = ViewOptions {
+            by: *by,
+            filter: options.filter.clone(),
+            raw_frames: options.raw_frames,
+            ..ViewOptions::default()
+        };
         let mut grouping = Grouping::new(profile, heap, &mut symbolizer, &view);
         grouping.judge(profile, heap);
         groupings.push((*by, grouping));

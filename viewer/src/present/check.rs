@@ -5,6 +5,7 @@ use super::report::title;
 use super::safe::safe;
 use super::screen::Screen;
 use super::style::{bad, faint, good, heading, warning};
+use super::suppressed::suppressed_lines;
 use super::verdict::why;
 use crate::analysis::Status;
 
@@ -19,6 +20,7 @@ pub fn check_text(checked: &Checked<'_>) -> String {
         text.push_str(&format!("{} --{}: {}\n", coloured(check.status, 0), option(name(check.gate)), sentence(check)));
     }
     text.push_str(&sites(checked));
+    text.push_str(&suppressed_lines(view));
     for step in checked.next_steps() {
         text.push_str(&format!("{} {}\n", heading("Next:"), safe(&step)));
     }

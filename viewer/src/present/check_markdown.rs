@@ -2,8 +2,11 @@
 
 use super::check_words::{Checked, found, headline, limit, name, sentence, subject};
 use super::markdown::plain;
+use super::suppressed::because;
+use super::units;
 use super::verdict::why;
 use crate::analysis::Status;
+use crate::view::Suppressed;
 
 /// The whole text.
 pub fn check_markdown(checked: &Checked<'_>) -> String {
@@ -28,6 +31,7 @@ pub fn check_markdown(checked: &Checked<'_>) -> String {
         .collect();
     text.push_str(&section(said));
     text.push_str(&section(sites(checked)));
+    text.push_str(&section(suppressed(checked)));
     text.push_str(&section(checked.next_steps().iter().map(|step| format!("- {}\n", plain(step))).collect()));
     let warnings = checked.view.warnings.iter().map(|warning| format!("- warning: {}\n", plain(warning)));
     text.push_str(&section(warnings.collect()));
@@ -54,6 +58,17 @@ fn sites(checked: &Checked<'_>) -> Vec<String> {
         rows.push(format!("\n{more} more with too little evidence.\n"));
     }
     rows
+}
+
+/// What was suppressed, by rule.
+fn suppressed(checked: &Checked<'_>) -> Vec<String> {
+    let taken = checked.view.grouping.suppressed.iter().filter(|taken| taken.live_sites > 0);
+    let line = |taken: &Suppressed| {
+        let (live, sites) = (taken.live.measure_bytes(), units::things(taken.live_sites, "stack"));
+        let (rule, because) = (plain(&taken.rule.text), plain(&because(taken)));
+        format!("- suppressed by {rule}: {} in {sites}{because}\n", units::measured_bytes(live))
+    };
+    taken.map(line).collect()
 }
 
 /// The first letter small: a headline goes on in a sentence.

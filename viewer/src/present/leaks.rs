@@ -8,6 +8,7 @@ use super::report::{left_out, title};
 use super::screen::{Screen, View};
 use super::sites::SiteTable;
 use super::style::{faint, heading, warning};
+use super::suppressed::suppressed_lines;
 use super::units;
 use super::verdict::meaning;
 
@@ -53,6 +54,7 @@ pub fn leaks_text(view: &View<'_>, screen: Screen) -> String {
     }
     text.push_str(&view.selection_line(&ranked));
     text.push_str(&left_out(view));
+    text.push_str(&suppressed_lines(view));
     text.push_str(&view.warning_lines());
     text
 }

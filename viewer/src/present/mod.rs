@@ -23,6 +23,7 @@ mod screen;
 mod sites;
 mod sparkline;
 mod style;
+mod suppressed;
 pub mod units;
 mod verdict;
 

@@ -78,7 +78,8 @@ pub struct View<'a> {
 }
 
 /// Of views that show no sites.
-static NO_GROUPS: Grouping = Grouping { groups: Vec::new(), left_out: 0, sites: 0, unnamed: 0, without_file: 0 };
+static NO_GROUPS: Grouping =
+    Grouping { groups: Vec::new(), left_out: 0, suppressed: Vec::new(), sites: 0, unnamed: 0, without_file: 0 };
 
 impl<'a> View<'a> {
     /// A capture as a whole, without its sites.

@@ -36,8 +36,8 @@ use crate::model::{Profile, Tally};
 
 pub use evidence::{BINS, Bin, Grid, SiteEvidence, Survivors};
 pub use heap::{AgeRange, Heap, Moment, Peak, Range, Repairs, ReplayOptions, Since, Site};
-pub use trace::{Moved, Trace};
 pub use histogram::{Ages, BUCKETS, Histogram, Lifetimes, Sizes, bucket_end, bucket_of, bucket_start};
+pub use trace::{Moved, Trace};
 
 use figure::{Figure, Plain};
 use ledger::Ledger;

@@ -278,7 +278,8 @@ fn a_range_holds_what_was_allocated_in_it_and_outlived_it() {
         alloc(1_600, 0x50, 16, 1), // after it
     ];
     let range = Some(Range { from_ns: 200, to_ns: 400 });
-    let heap = replay(&mut exact(&events, 10_000), ReplayOptions { moment: Moment::End, range, ..ReplayOptions::default() });
+    let heap =
+        replay(&mut exact(&events, 10_000), ReplayOptions { moment: Moment::End, range, ..ReplayOptions::default() });
     let one = site(&heap, 1);
     assert_eq!(exactly(&one.total), (14, 3));
     assert_eq!(exactly(&one.freed), (2, 1));

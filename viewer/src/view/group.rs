@@ -12,6 +12,7 @@ use crate::symbolize::{Frame, Symbolizer};
 
 use super::crate_name::{crate_of, is_library};
 use super::filter::Filter;
+use super::suppress::{Suppressed, Suppressions};
 use super::trim::trim;
 use super::type_name::type_name;
 
@@ -59,6 +60,8 @@ pub struct ViewOptions {
     pub filter: Filter,
     /// Show allocator and runtime frames too.
     pub raw_frames: bool,
+    /// What is known and accepted, and left out.
+    pub suppressions: Suppressions,
 }
 
 /// Sites that are one to the reader.
@@ -87,12 +90,14 @@ pub struct Group {
 }
 
 /// All groups of a heap.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default)]
 pub struct Grouping {
     /// In the order of their first allocation.
     pub groups: Vec<Group>,
     /// Sites that the filter left out.
     pub left_out: usize,
+    /// What each suppression left out, in the order of their file.
+    pub suppressed: Vec<Suppressed>,
     /// Sites that are in the groups.
     pub sites: usize,
     /// Of these, sites whose innermost shown frame has no function name.
@@ -105,13 +110,17 @@ impl Grouping {
     /// Groups a heap's sites.
     pub fn new(profile: &Profile, heap: &Heap, symbolizer: &mut Symbolizer<'_>, options: &ViewOptions) -> Grouping {
         symbolizer.prepare(heap.sites.iter().map(|site| (site.stack, site.first_ticks)));
-        let mut grouping = Grouping::default();
+        let suppressed = options.suppressions.unused(heap.interval_bytes);
+        let mut grouping = Grouping { suppressed, ..Grouping::default() };
         let mut positions: HashMap<Key, usize> = HashMap::new();
         let hashers = [RandomState::new(), RandomState::new()];
         for (at, site) in heap.sites.iter().enumerate() {
             let frames = shown_frames(symbolizer, site, options.raw_frames);
             if !options.filter.keeps(&frames) {
                 grouping.left_out += 1;
+                continue;
+            }
+            if options.suppressions.take(site, &frames, &mut grouping.suppressed) {
                 continue;
             }
             grouping.count(&frames);
@@ -151,7 +160,7 @@ impl Grouping {
     /// What a reader should know when a good part of the sites lacks names or lines.
     pub fn warnings(&self) -> Vec<String> {
         let many = |number: usize| number > 0 && number.saturating_mul(MANY) >= self.sites;
-        let mut warnings = Vec::new();
+        let mut warnings: Vec<String> = self.suppressed.iter().filter_map(Suppressed::warning).collect();
         if many(self.unnamed) {
             warnings.push(format!(
                 "{} of {} stacks have no function names: the program is stripped, or its file is not here; name the \

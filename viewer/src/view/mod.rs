@@ -5,6 +5,7 @@ mod crate_name;
 mod filter;
 mod group;
 mod pair;
+mod suppress;
 mod trim;
 mod type_name;
 
@@ -14,4 +15,5 @@ pub use filter::Filter;
 pub use group::{Group, GroupBy, Grouping, ViewOptions};
 pub(crate) use group::{root_of, shown_frames};
 pub use pair::{Pair, pair_captures, pair_moments};
+pub use suppress::{Rule, RuleError, Suppressed, Suppressions, rule_for};
 pub use trim::trim;

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Number;
 
 use super::parts::MeasureJson;
-use super::{CommonJson, SiteJson};
+use super::{CommonJson, SiteJson, SuppressedJson};
 use crate::analysis::{Check, Figure, Found, Gate};
 use crate::present::check_words::{Checked, name, sentence};
 
@@ -24,6 +24,9 @@ pub struct CheckJson {
     pub checks: Vec<CheckItemJson>,
     /// Sites that leak or have too little evidence for a verdict; the list may be shorter.
     pub sites_total: usize,
+    /// What suppressions took, when they were given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suppressed: Option<Vec<SuppressedJson>>,
     /// These: every leak, then the largest of the others. Empty when no check looks at verdicts.
     pub sites: Vec<SiteJson>,
 }
@@ -71,6 +74,7 @@ impl CheckJson {
             lenient: checked.lenient,
             baseline: checked.baseline.map(|path| path.to_string_lossy().into_owned()),
             checks: checked.checks.iter().map(CheckItemJson::new).collect(),
+            suppressed: SuppressedJson::all(checked.view),
             sites_total: checked.suspects().len(),
             sites: checked.listed().iter().map(|group| SiteJson::new(group, None)).collect(),
         }

@@ -8,6 +8,7 @@ mod lint;
 mod parts;
 mod rss;
 mod site;
+mod suppressed;
 mod timeline;
 mod verdict;
 
@@ -26,6 +27,7 @@ pub use lint::LintJson;
 pub use parts::{AtJson, CaptureJson, CgroupJson, LostJson, MeasureJson, MemoryJson, PeakJson, RangeJson, TotalsJson};
 pub use rss::RssJson;
 pub use site::{FrameJson, SiteJson};
+pub use suppressed::SuppressedJson;
 pub use timeline::{PointJson, TimelineJson};
 pub use verdict::VerdictJson;
 
@@ -66,6 +68,9 @@ pub struct SitesJson {
     pub sites_total: usize,
     /// Whether the sites listed are the largest of more estimates, which tend to be too high.
     pub selected: bool,
+    /// What suppressions took, when they were given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suppressed: Option<Vec<SuppressedJson>>,
     /// Sites, most bytes first.
     pub sites: Vec<SiteJson>,
 }
@@ -142,6 +147,7 @@ impl SitesJson {
             by: view.by.name(),
             sites_total: ranked.len(),
             selected: view.is_selected(ranked),
+            suppressed: SuppressedJson::all(view),
             sites: view.top(ranked).iter().map(|group| SiteJson::new(group, view.room)).collect(),
         }
     }
