@@ -34,7 +34,7 @@ fn leaking(folder: &Path) -> String {
         totals.freed_bytes += 500;
     }
     builder.watermark(at(3_600));
-    let peak = (totals.bytes - totals.freed_bytes + 500) as u64;
+    let peak = totals.bytes - totals.freed_bytes + 500;
     builder.record(plimsoll_format::Record::Counters(counters(at(3_600), totals, peak))).end(at(3_600));
     builder.save(folder, "leaking.plim").to_str().expect("a plain path").to_owned()
 }
