@@ -44,6 +44,12 @@ pub enum ControlError {
          session's builder"
     )]
     NotListening(u32),
+    /// No program of this user has a control socket.
+    #[error("no program of this user listens for control; start one with PLIMSOLL_CONTROL=1")]
+    Nobody,
+    /// More than one has.
+    #[error("{} programs listen, as processes {}: say which; plimsoll ctl status tells more of them", .0.len(), numbers(.0))]
+    Several(Vec<u32>),
     /// The socket's directory is open to others.
     #[error("{}: not a directory of user {user} alone, so anybody may be at the other end; remove it", .directory.display())]
     NotPrivate {
@@ -84,6 +90,11 @@ pub enum ControlError {
         /// What is wrong with it.
         bad: BadFrame,
     },
+}
+
+fn numbers(pids: &[u32]) -> String {
+    let pids: Vec<String> = pids.iter().map(u32::to_string).collect();
+    pids.join(", ")
 }
 
 fn version_advice(bad: &BadFrame) -> &'static str {
@@ -176,6 +187,19 @@ pub fn listening() -> Vec<Socket> {
     found.sort();
     found.dedup_by_key(|socket| socket.pid);
     found
+}
+
+/// The one program of this user that has a control socket.
+///
+/// # Errors
+/// There is none, or more than one.
+pub fn the_one() -> Result<Socket, ControlError> {
+    let mut sockets = listening();
+    match (sockets.len(), sockets.pop()) {
+        (1, Some(only)) => Ok(only),
+        (0, _) | (_, None) => Err(ControlError::Nobody),
+        (_, Some(last)) => Err(ControlError::Several(sockets.iter().chain([&last]).map(|socket| socket.pid).collect())),
+    }
 }
 
 /// What is known of a process from outside.

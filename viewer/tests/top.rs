@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use plimsoll_format::control::Request;
 use plimsoll_format::*;
 use plimsoll_viewer::follow::{
     FollowOptions, Follower, Level, Look, LookOptions, Picture, Process, Strip, Sum, System, Target,
 };
-use plimsoll_viewer::top::{App, Flow};
+use plimsoll_viewer::top::{App, Flow, Whom};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -176,7 +177,7 @@ impl Screen {
 }
 
 /// Every pane, and what keys open in it.
-const SCENES: [(&str, &str); 13] = [
+const SCENES: [(&str, &str); 16] = [
     ("sites", "1"),
     ("sites by crate", "1ggs"),
     ("a site's stack", "1\n"),
@@ -190,6 +191,9 @@ const SCENES: [(&str, &str); 13] = [
     ("losses", "8"),
     ("processes", "9"),
     ("help", "?"),
+    ("what a program can be asked", "c"),
+    ("a name is typed", "cmdeploy 3"),
+    ("a program is asked", "cf"),
 ];
 
 fn drawn(picture: &Picture, width: u16, height: u16) -> String {
@@ -302,4 +306,58 @@ fn without_a_capture_it_says_what_to_do() {
     let nowhere = Picture { warnings: vec!["cannot list /nowhere".into()], ..Picture::default() };
     screen.app.update(Arc::new(nowhere));
     assert!(screen.text().contains("cannot list /nowhere"));
+}
+
+#[test]
+fn every_action_is_asked_for_by_its_key_and_what_came_of_it_is_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut screen = Screen::new(&picture(folder.path()), 80, 24);
+    let mut asked = |keys: &str, end: KeyCode| {
+        screen.keys(keys);
+        let Flow::Ask(Whom::Capture { pid: 4_711, program, .. }, request) = screen.code(end) else {
+            panic!("{keys}: nothing is asked");
+        };
+        assert!(screen.text().contains(&format!(": {program} 4711 is asked")), "{}", screen.text());
+        // One at a time.
+        assert_eq!(screen.keys("c").code(KeyCode::Char('x')), Flow::Go);
+        screen.app.answered(Ok("it is done".into()));
+        let text = screen.text();
+        assert!(text.contains(&format!(" of {program} 4711: it is done")), "{text}");
+        screen.code(KeyCode::Esc);
+        assert!(screen.text().contains("? help"), "the next key takes it away");
+        request
+    };
+    for (key, request) in [
+        ('?', Request::Status),
+        ('s', Request::Start(Default::default())),
+        ('x', Request::Stop),
+        ('p', Request::Pause),
+        ('r', Request::Resume),
+        ('n', Request::Snapshot { name: None }),
+        ('f', Request::Flush),
+        ('g', Request::Purge),
+    ] {
+        assert_eq!(asked("c", KeyCode::Char(key)), request);
+    }
+    assert_eq!(asked("cmquit q", KeyCode::Enter), Request::Mark { name: "quit q".into() });
+    assert_eq!(asked("ci64KiB", KeyCode::Enter), Request::Interval { bytes: 64 << 10 });
+    for (keys, why) in [("cm ", "mark: expected a name"), ("cilots", "interval: \"lots\" is no size")] {
+        screen.keys(keys);
+        assert_eq!(screen.code(KeyCode::Enter), Flow::Go);
+        assert!(screen.text().contains(why), "{}", screen.text());
+    }
+    // Neither a key that is none of them, nor Esc, asks anything.
+    assert_eq!(screen.keys("c").code(KeyCode::Char('q')), Flow::Go);
+    assert_eq!(screen.keys("cmx").code(KeyCode::Esc), Flow::Go);
+    assert!(screen.text().contains("? help"), "{}", screen.text());
+    screen.keys("cg");
+    screen.app.answered(Err(format!("no \x1b[31m{}", "way ".repeat(100))));
+    let text = screen.text();
+    assert!(text.contains(" 4711 failed: no \\u{1b}[31mway") && text.ends_with("…\n") && text.lines().count() == 24);
+}
+
+#[test]
+fn without_a_capture_the_one_that_listens_is_asked() {
+    let mut screen = Screen::new(&Picture::default(), 80, 24);
+    assert_eq!(screen.keys("c").code(KeyCode::Char('s')), Flow::Ask(Whom::TheOne, Request::Start(Default::default())));
 }

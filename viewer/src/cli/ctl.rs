@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueEnum, ValueHint};
 use plimsoll_format::Mode;
 use plimsoll_format::control::{Answer, Request, StartOptions};
 
-use crate::control::{self, ControlError, Socket};
+use crate::control::{self, ControlError};
 use crate::present::json::{ControlJson, ProgramJson};
 use crate::present::safe;
 
@@ -154,7 +154,7 @@ pub(super) fn ctl(args: &CtlArgs) -> Result<(), CliError> {
     let (sockets, is_list) = match args.pid {
         Some(pid) => (vec![control::find(pid).map_err(refused)?], false),
         None if request == Request::Status => (control::listening(), true),
-        None => (vec![the_one()?], false),
+        None => (vec![control::the_one().map_err(refused)?], false),
     };
     let mut programs = Vec::new();
     for socket in &sockets {
@@ -174,32 +174,14 @@ pub(super) fn ctl(args: &CtlArgs) -> Result<(), CliError> {
         return print_json(&ControlJson { command: args.command.name(), programs });
     }
     if programs.is_empty() {
-        return print(&format!("Nothing to show: {NOBODY}\n"));
+        return print(&format!("Nothing to show: {}\n", ControlError::Nobody));
     }
     let lines: Vec<String> = programs.iter().map(|program| format!("{}: {}\n", program.name(), program.text)).collect();
     print(&format!("{}{}", lines.concat(), next(&args.command, &programs)))
 }
 
-const NOBODY: &str = "no program of this user listens for control; start one with PLIMSOLL_CONTROL=1";
-
 fn refused(error: ControlError) -> CliError {
     CliError::Refused(error.to_string())
-}
-
-/// The one program that listens.
-fn the_one() -> Result<Socket, CliError> {
-    let mut sockets = control::listening();
-    let only = sockets.pop();
-    match (only, sockets.is_empty()) {
-        (Some(only), true) => Ok(only),
-        (None, _) => Err(CliError::Refused(NOBODY.to_owned())),
-        (Some(last), false) => {
-            sockets.push(last);
-            let pids: Vec<String> = sockets.iter().map(|socket| socket.pid.to_string()).collect();
-            let said = format!("{} programs listen, as processes {}", pids.len(), pids.join(", "));
-            Err(CliError::Refused(format!("{said}: say which; plimsoll ctl status tells more of them")))
-        }
-    }
 }
 
 /// What to do then.

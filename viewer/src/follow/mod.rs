@@ -23,6 +23,7 @@
 //! ```
 
 mod alive;
+mod asking;
 mod following;
 mod found;
 mod level;
@@ -44,6 +45,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+pub use asking::{AskError, ask_program};
 pub use level::{Level, Levels, Limit, LimitOf};
 pub use look::{Look, LookError, LookOptions};
 pub use options::{EVERY, FollowOptions, Target};

@@ -7,8 +7,7 @@ use axum::response::{IntoResponse, Response};
 use plimsoll_format::control::{Answer as Said, MAX_NAME_BYTES, Request, StartOptions};
 use serde::{Deserialize, Serialize};
 
-use crate::control;
-use crate::follow::{Followed, State as Life};
+use crate::follow::{AskError, Followed};
 use crate::present::{answer_text, safe};
 
 use super::answer::{Answer, Failure};
@@ -59,21 +58,8 @@ pub(super) async fn control(State(app): State<App>, body: Body) -> Result<Respon
 
 /// Asks the capture's process, if it is still that.
 fn ask(followed: &Followed, request: &Request) -> Result<DoneJson, Failure> {
-    let failed = |error: control::ControlError| Failure { status: StatusCode::CONFLICT, why: error.to_string() };
-    if matches!(followed.state, Life::Waiting | Life::Killed | Life::Truncated) {
-        return Err(Failure { status: StatusCode::CONFLICT, why: "this process is not there any more".to_owned() });
-    }
-    if !followed.state.is_live() {
-        // Its number may be another process's by now.
-        match control::ask(followed.pid, &Request::Status).map_err(failed)? {
-            Said::Status(status) if status.program == followed.program => {}
-            _ => {
-                let why = format!("process {} is another program now", followed.pid);
-                return Err(Failure { status: StatusCode::CONFLICT, why });
-            }
-        }
-    }
-    let said = control::ask(followed.pid, request).map_err(failed)?;
+    let failed = |error: AskError| Failure { status: StatusCode::CONFLICT, why: error.to_string() };
+    let said = followed.ask(request).map_err(failed)?;
     let rss_returned_bytes = match &said {
         Said::Purged(purged) => Some(purged.given_back_bytes()),
         _ => None,

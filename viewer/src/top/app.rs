@@ -7,9 +7,12 @@ use std::sync::Arc;
 use ratatui::Frame;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
+use plimsoll_format::control::Request;
+
 use crate::follow::{Followed, Look, Picture};
 use crate::view::{Group, GroupBy};
 
+use super::control::{Controls, Whom};
 use super::draw;
 use super::theme::Theme;
 use super::tree::Tree;
@@ -23,6 +26,8 @@ pub enum Flow {
     Quit,
     /// To look at a capture before its turn.
     Want(String),
+    /// To ask a program something, and to give the answer to [`App::answered`].
+    Ask(Whom, Request),
 }
 
 /// A part of the screen that is shown alone.
@@ -134,6 +139,8 @@ pub struct App {
     pub(super) tree: Option<(Arc<Look>, Tree)>,
     /// The node under the cursor.
     pub(super) node: Option<u64>,
+    /// What programs are asked to do.
+    pub(super) controls: Controls,
     pub(super) theme: Theme,
 }
 
@@ -159,6 +166,7 @@ impl App {
             turned: HashSet::new(),
             tree: None,
             node: None,
+            controls: Controls::default(),
             theme: Theme { colour },
         }
     }
@@ -174,6 +182,11 @@ impl App {
     /// Draws the screen.
     pub fn draw(&mut self, frame: &mut Frame<'_>) {
         draw::draw(self, frame);
+    }
+
+    /// Takes what a program answered, in words.
+    pub fn answered(&mut self, came: Result<String, String>) {
+        self.controls.answered(came);
     }
 
     /// The capture that is shown.
@@ -216,6 +229,9 @@ impl App {
             self.type_key(key.code);
             return Flow::Go;
         }
+        if self.controls.take(key.code) {
+            return self.controls.flow();
+        }
         if self.has_help {
             self.has_help = false;
             return Flow::Go;
@@ -225,6 +241,7 @@ impl App {
             KeyCode::Char('?') | KeyCode::F(1) => self.has_help = true,
             KeyCode::Char('[') => return self.choose(-1),
             KeyCode::Char(']') => return self.choose(1),
+            KeyCode::Char('c') => self.controls.open(self.followed().as_deref()),
             KeyCode::Char('r') => return self.followed().map_or(Flow::Go, |followed| Flow::Want(followed.id.clone())),
             KeyCode::Enter | KeyCode::Char(' ') => return self.enter(),
             KeyCode::Esc => self.leave(),

@@ -9,7 +9,7 @@ use crate::present::{safe, units};
 
 use super::app::{App, Pane};
 use super::words::head;
-use super::{header, histogram, losses, processes, sites, threads, time, tree};
+use super::{control, header, histogram, losses, processes, sites, threads, time, tree};
 
 /// Keys and what they do.
 const HELP: [(&str, &str); 15] = [
@@ -21,12 +21,12 @@ const HELP: [(&str, &str); 15] = [
     ("s", "sort sites: live, blocks, peak, total, name"),
     ("g", "group: site, function, crate, type, thread …"),
     ("[ ]", "the capture before, the next one"),
+    ("c", "control: have the program start, stop, mark …"),
     ("m", "mark: show changes since now; again: forget"),
     ("p", "pause the view, not what is followed"),
     ("z", "chart: the whole run, or the last samples"),
     ("r", "look at sites and verdicts now"),
     ("← → h l", "close and open calls of the tree"),
-    ("?", "this page"),
     ("q, Ctrl-C", "end"),
 ];
 
@@ -35,7 +35,7 @@ pub(super) fn draw(app: &mut App, frame: &mut Frame<'_>) {
         Constraint::Length(header::LINES),
         Constraint::Length(1),
         Constraint::Min(1),
-        Constraint::Length(1),
+        Constraint::Length(control::lines(app, frame.area())),
     ])
     .areas(frame.area());
     header::draw(app, frame, top);
@@ -50,10 +50,13 @@ pub(super) fn draw(app: &mut App, frame: &mut Frame<'_>) {
         Pane::Losses => losses::draw(app, frame, pane),
         Pane::Processes => processes::draw(app, frame, pane),
     }
-    frame.render_widget(bottom_line(app, bottom.width), bottom);
+    if !control::say(app, frame, bottom) {
+        frame.render_widget(bottom_line(app, bottom.width), bottom);
+    }
     if app.has_help {
         help(app, frame);
     }
+    control::draw(app, frame);
 }
 
 fn tab_line(app: &App) -> Line<'static> {

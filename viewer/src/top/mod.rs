@@ -4,6 +4,8 @@
 //! however it ends.
 
 mod app;
+mod ask;
+mod control;
 mod draw;
 mod header;
 mod histogram;
@@ -17,12 +19,14 @@ mod tree;
 mod words;
 
 use std::io;
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event};
 
 pub use app::{App, Flow};
+pub use control::Whom;
 
 use crate::follow::Follower;
 
@@ -53,12 +57,20 @@ pub fn on_terminal(show: impl FnOnce(&mut DefaultTerminal) -> io::Result<()>) ->
 
 fn show(terminal: &mut DefaultTerminal, follower: &Follower, mut app: App) -> io::Result<()> {
     let mut number = 0;
+    let mut asked: Option<Receiver<_>> = None;
     terminal.draw(|frame| app.draw(frame))?;
     loop {
         let picture = follower.now();
         let mut has_changed = picture.number != number;
         number = picture.number;
         app.update(picture);
+        if let Some(came) = asked.as_ref().and_then(ask::answer) {
+            asked = None;
+            app.answered(came);
+            // What it did is to be seen at once.
+            follower.hurry();
+            has_changed = true;
+        }
         if event::poll(TURN)? {
             has_changed = true;
             match event::read()? {
@@ -66,6 +78,7 @@ fn show(terminal: &mut DefaultTerminal, follower: &Follower, mut app: App) -> io
                     Flow::Go => {}
                     Flow::Quit => return Ok(()),
                     Flow::Want(id) => follower.want(&id),
+                    Flow::Ask(whom, request) => asked = Some(ask::ask(&follower.now(), whom, request)),
                 },
                 // Another size: drawn anew.
                 _ => terminal.autoresize()?,

@@ -6,7 +6,9 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use crate::control::service::Service;
 use crate::programs::{self, Mode, Run};
+use crate::reports::{self, Report};
 
 /// A terminal with one program in it.
 pub(crate) struct Terminal {
@@ -124,6 +126,47 @@ fn a_growing_capture_is_shown_and_its_end_too() {
     terminal.check_restored();
     let captures = fs::read_dir(folder.path()).expect("it is there").flatten().map(|entry| entry.path());
     assert_eq!(captures.filter(|path| path.extension().is_some_and(|extension| extension == "plim")).count(), 2);
+}
+
+/// Moments and ends are asked for by keys, and the capture has them; a program that does not listen says so.
+#[test]
+fn a_program_is_controlled_by_keys() {
+    if !programs::has_tool("tmux") {
+        return;
+    }
+    let mut service = Service::start("obedient", &[("PLIMSOLL_MODE", "exact")]);
+    let status = |service: &Service| service.ctl(&["status"])["programs"][0]["status"].clone();
+    let capture = status(&service)["capture"].as_str().expect("it records").to_owned();
+    let plimsoll = env!("CARGO_BIN_EXE_plimsoll");
+    let line = format!("{plimsoll} top {}; echo ended with $?; sleep 600", service.captures().display());
+    let terminal = Terminal::new("control", &line);
+    let title = format!("obedient {}", service.pid());
+    terminal.until("the service", |text| is_shown(text, &[&title, "running"]));
+    service.say("hold 100 1000");
+    terminal.keys(&["c"]);
+    terminal.until("what it can be asked", |text| is_shown(text, &["another key closes this", "snapshot", "purge"]));
+    terminal.keys(&["m", "b", "y", "Space", "k", "e", "y", "Enter"]);
+    terminal.until("the mark", |text| is_shown(text, &["mark of obedient", "\"by key\" is in"]));
+    terminal.keys(&["c", "p"]);
+    terminal.until("the pause", |text| is_shown(text, &["pause of obedient", "paused, everything, into"]));
+    assert_eq!(status(&service)["state"], "paused");
+    terminal.keys(&["c", "x"]);
+    terminal.until("the end", |text| is_shown(text, &["stop of obedient", "stopped;"]));
+    let json = reports::plimsoll(&["report", &capture, "--json", "--top", "0", "--at", "by key"]);
+    let report = Report(serde_json::from_str(&json).expect("JSON"));
+    assert_eq!(report.sum("keep", "live_bytes").value(), 1e5);
+    // The process is the same one still: it is asked for its name before it is told anything.
+    terminal.until("that it has ended", |text| text.lines().next().is_some_and(|line| line.contains("ended")));
+    terminal.keys(&["c", "s"]);
+    terminal.until("the start", |text| is_shown(text, &["start of obedient", "recording, everything, into"]));
+    assert_eq!(status(&service)["state"], "recording");
+    service.try_say("end");
+    terminal.until("its end", |text| text.lines().next().is_some_and(|line| line.contains("ended")));
+    terminal.keys(&["c", "f"]);
+    terminal.until("why not", |text| is_shown(text, &["flush of obedient", "failed: ", "does not listen for control"]));
+    terminal.keys(&["q"]);
+    terminal.until("the end", |text| text.contains("ended with 0"));
+    terminal.check_restored();
 }
 
 #[test]
