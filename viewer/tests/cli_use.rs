@@ -250,3 +250,63 @@ fn completions_and_man_pages_name_every_command() {
     }
     assert!(plimsoll(&["man"]).stdout.contains(".TH plimsoll"));
 }
+
+/// A program of this test's, killed when dropped.
+struct Running(std::process::Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn the_menus_page_is_found_where_the_server_found_a_free_port() {
+    let folder = tempfile::tempdir().unwrap();
+    // Whoever has the port: nothing answers there, if it is us.
+    let taken = std::net::TcpListener::bind("127.0.0.1:8002");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_plimsoll"));
+    let mut server = Running(command.arg("serve").arg(folder.path()).stdout(Stdio::piped()).spawn().unwrap());
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(server.0.stdout.take().unwrap()));
+    let address =
+        lines.find_map(|line| line.unwrap().strip_prefix("Dashboard:   http://127.0.0.1:").map(str::to_owned));
+    let served: u16 = address.unwrap().split('/').next().unwrap().parse().unwrap();
+    let browser = folder.path().join("xdg-open");
+    fs::write(&browser, "#!/bin/sh\nexec echo \"$1\" > \"$0.url\"\n").unwrap();
+    fs::set_permissions(&browser, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap());
+    let mut menu = Command::new(env!("CARGO_BIN_EXE_plimsoll"));
+    let status = menu
+        .args(["menu", "--page", "visualizer"])
+        .arg(folder.path())
+        .env("PATH", path)
+        .stderr(Stdio::null())
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let url = fs::read_to_string(folder.path().join("xdg-open.url")).unwrap();
+    let port = url.strip_prefix("http://127.0.0.1:").and_then(|rest| rest.strip_suffix("/visualizer\n"));
+    let port: u16 = port.unwrap_or_else(|| panic!("{url}")).parse().unwrap();
+    // Another server of ours may run on this machine, at a port that was taken for that reason.
+    assert!((8002 + u16::from(taken.is_ok())..=served).contains(&port), "{url}, served at {served}");
+}
+
+#[test]
+fn the_entries_of_a_menu_follow_what_its_own_command_line_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().to_str().unwrap();
+    let given = ["--process", "4194301", "--every", "0.5", "--limit", "1GiB", "--levels", "50,80"];
+    let output = plimsoll(&[&["status", "--format", "xbar", place, "/b.plim"], &given[..]].concat());
+    let words = ["--process=4194301", "--every=0.5", "--limit=1073741824", "--levels=50,80", "--", place, "/b.plim"];
+    for (name, begin) in [
+        ("Visualizer", &["menu", "--page", "visualizer"][..]),
+        ("Dashboard", &["menu", "--page", "dashboard"]),
+        ("Statistics", &["top"]),
+    ] {
+        let line = output.stdout.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("no {name}"));
+        let arguments = begin.iter().chain(&words).enumerate();
+        let expected: Vec<String> = arguments.map(|(at, word)| format!("param{}=\"{word}\"", at + 1)).collect();
+        assert!(line.contains(&expected.join(" ")), "{line}");
+    }
+}

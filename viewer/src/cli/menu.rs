@@ -11,6 +11,7 @@ use plimsoll_format::control::{Answer, Request};
 use crate::control;
 use crate::follow::FollowOptions;
 use crate::present::safe;
+use crate::serve::{PORT, ports};
 use crate::status::{Do, Entry, Menu, Status, display_menu};
 
 use super::error::CliError;
@@ -18,8 +19,6 @@ use super::output::print;
 use super::status::{caught_up, follow};
 use super::top::FollowArgs;
 
-/// Where `plimsoll serve` is unless it was told otherwise.
-const SERVER: &str = "http://127.0.0.1:8002";
 /// Longest wait for a server that was just started.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -57,12 +56,12 @@ enum Page {
 
 pub(super) fn menu(args: &MenuArgs) -> Result<(), CliError> {
     if let Some(page) = args.page {
-        return open_page(page, &args.targets);
+        return open_page(page, &args.follow.words(&args.targets));
     }
     let options = FollowOptions { look: None, ..args.follow.options(&args.targets, &Default::default()) };
     let follower = follow(options)?;
-    let targets: Vec<String> = args.targets.iter().map(|target| target.to_string_lossy().into_owned()).collect();
-    let now = || menu_of(&Status::of(&caught_up(&follower)), &targets);
+    let followed = args.follow.words(&args.targets);
+    let now = || menu_of(&Status::of(&caught_up(&follower)), &followed);
     if std::env::var_os("TMUX").is_some() && !args.list {
         let status = Command::new("tmux").args(display_menu(&now(), &own_path())).status();
         return match status {
@@ -89,12 +88,12 @@ pub(super) fn menu(args: &MenuArgs) -> Result<(), CliError> {
 }
 
 /// The menu of a moment, with what programs that listen answer.
-pub(super) fn menu_of(status: &Status, targets: &[String]) -> Menu {
+pub(super) fn menu_of(status: &Status, followed: &[String]) -> Menu {
     let answered = control::listening().into_iter().filter_map(|socket| match socket.glance(&Request::Status) {
         Ok(Answer::Status(status)) => Some((socket.pid, status)),
         _ => None,
     });
-    Menu::new(status, &answered.collect::<Vec<_>>(), targets)
+    Menu::new(status, &answered.collect::<Vec<_>>(), followed)
 }
 
 /// The path of this program, for bars that know none.
@@ -131,34 +130,44 @@ fn run(what: &Do) -> Result<(), CliError> {
 }
 
 /// Opens a page of the server that runs, or of one that is started.
-fn open_page(page: Page, targets: &[PathBuf]) -> Result<(), CliError> {
+fn open_page(page: Page, followed: &[String]) -> Result<(), CliError> {
     let path = match page {
         Page::Dashboard => "/",
         Page::Visualizer => "/visualizer",
     };
-    let is_there = || serves(SERVER);
-    if is_there() {
-        return browse(&format!("{SERVER}{path}"));
+    if let Some(server) = server() {
+        return browse(&format!("{server}{path}"));
     }
     let mut command = Command::new(own_path());
-    command.arg("serve").args(targets).stdin(Stdio::null()).stdout(Stdio::null());
+    command.arg("serve").args(followed).stdin(Stdio::null()).stdout(Stdio::null());
     // It opens the dashboard with the right to control; the other page controls nothing.
     if page == Page::Dashboard {
         command.arg("--open");
     }
     // It goes on without us and without the terminal's signals.
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
-    let mut server =
+    let mut child =
         command.spawn().map_err(|error| CliError::Refused(format!("cannot start plimsoll serve: {error}")))?;
     let end = Instant::now() + PATIENCE;
-    while !is_there() {
-        let has_ended = server.try_wait().is_ok_and(|status| status.is_some());
+    let server = loop {
+        if let Some(server) = server() {
+            break server;
+        }
+        let has_ended = child.try_wait().is_ok_and(|status| status.is_some());
         if has_ended || Instant::now() > end {
-            return Err(CliError::Refused(format!("plimsoll serve does not answer at {SERVER}; start it by hand")));
+            let (first, last) = (ports(PORT).start().to_owned(), ports(PORT).end().to_owned());
+            let where_to = format!("at no port of 127.0.0.1 from {first} to {last}");
+            return Err(CliError::Refused(format!("plimsoll serve answers {where_to}; start it by hand")));
         }
         std::thread::sleep(Duration::from_millis(100));
-    }
-    if page == Page::Dashboard { Ok(()) } else { browse(&format!("{SERVER}{path}")) }
+    };
+    if page == Page::Dashboard { Ok(()) } else { browse(&format!("{server}{path}")) }
+}
+
+/// The address of the first server of ours among the ports that it takes by itself.
+fn server() -> Option<String> {
+    let at = |port| format!("http://127.0.0.1:{port}");
+    ports(PORT).map(at).find(|server| serves(server))
 }
 
 /// Whether a server of ours answers.

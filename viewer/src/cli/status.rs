@@ -120,8 +120,8 @@ pub(super) fn caught_up(follower: &Follower) -> Arc<Picture> {
 fn show(args: &StatusArgs, picture: &Picture) -> Result<(), CliError> {
     let status = Status::of(picture);
     let menu = |bar| {
-        let targets: Vec<String> = args.targets.iter().map(|target| target.to_string_lossy().into_owned()).collect();
-        print(&menu_text(bar, &status, &menu_of(&status, &targets), &own_path()))
+        let followed = args.follow.words(&args.targets);
+        print(&menu_text(bar, &status, &menu_of(&status, &followed), &own_path()))
     };
     let line = |bar: Bar| print(&bar.line(&status));
     match args.format {

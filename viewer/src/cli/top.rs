@@ -25,9 +25,9 @@ use super::size::Size;
     plimsoll top 4711\n  \
     plimsoll top captures/ --process postgres --process 4711")]
 pub(super) struct TopArgs {
-    /// A capture, a directory with captures, or the number of a process that records
+    /// Captures, directories with captures, or numbers of processes that record [default: everything that records]
     #[arg(value_name = "CAPTURE|DIR|PID", value_hint = ValueHint::AnyPath)]
-    target: Option<PathBuf>,
+    targets: Vec<PathBuf>,
     #[command(flatten)]
     follow: FollowArgs,
     #[command(flatten)]
@@ -70,6 +70,24 @@ impl FollowArgs {
             look: Some(LookOptions { symbols, limit_bytes, ..LookOptions::default() }),
         }
     }
+
+    /// The same as words of a command line that is run elsewhere: in another directory.
+    pub(super) fn words(&self, targets: &[PathBuf]) -> Vec<String> {
+        // A percentage as it was written.
+        let percent = |share: f64| (share * 1e8).round() / 1e6;
+        let mut words: Vec<String> = self.process.iter().map(|process| format!("--process={process}")).collect();
+        words.push(format!("--every={}", self.every.as_secs_f64()));
+        words.extend(self.limit.map(|limit| format!("--limit={}", limit.0)));
+        words.push(format!("--levels={},{}", percent(self.levels.yellow()), percent(self.levels.red())));
+        if !targets.is_empty() {
+            words.push("--".to_owned());
+        }
+        words.extend(targets.iter().map(|target| match Target::named(target) {
+            Target::Pid(_) => target.to_string_lossy().into_owned(),
+            _ => std::path::absolute(target).unwrap_or_else(|_| target.clone()).to_string_lossy().into_owned(),
+        }));
+        words
+    }
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -90,9 +108,40 @@ pub(super) fn top(args: &TopArgs) -> Result<(), CliError> {
         let instead = "use plimsoll report CAPTURE for a picture of one moment";
         return Err(CliError::Refused(format!("plimsoll top needs a terminal: {instead}")));
     }
-    let options = args.follow.options(args.target.as_slice(), &args.symbols);
+    let options = args.follow.options(&args.targets, &args.symbols);
     let follower = Follower::start(options).map_err(|error| CliError::Refused(error.to_string()))?;
     // As on other screens: any value that is not empty means no colours.
     let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     top::run(&follower, colour).map_err(CliError::Output)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        targets: Vec<PathBuf>,
+        #[command(flatten)]
+        follow: FollowArgs,
+    }
+
+    #[test]
+    fn what_is_followed_survives_as_words() {
+        let of = |words: &[&str]| {
+            let line = Line::try_parse_from([&["plimsoll"], words].concat()).unwrap();
+            (format!("{:?}", line.follow.options(&line.targets, &SymbolsArg::default())), line)
+        };
+        let given = ["/c/", "4711", "--process=-x y", "--process", "7", "--every", "0.25", "--limit", "1.5MiB"];
+        for given in [&given[..], &["--levels", "29,58.5"], &[]] {
+            let (options, line) = of(given);
+            let words = line.follow.words(&line.targets);
+            assert_eq!(of(&words.iter().map(String::as_str).collect::<Vec<_>>()).0, options, "{words:?}");
+        }
+        let relative = of(&["x.plim"]).1;
+        let words = relative.follow.words(&relative.targets);
+        assert!(words.last().unwrap().starts_with('/'), "it is run in another directory: {words:?}");
+    }
 }

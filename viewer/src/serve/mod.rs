@@ -22,4 +22,4 @@ mod simple;
 mod socket;
 mod state;
 
-pub use server::{PORT, ServeError, ServeOptions, Server};
+pub use server::{PORT, ServeError, ServeOptions, Server, ports};

@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -219,11 +220,17 @@ fn publish(shared: &Arc<Shared>, rules: Rules, runner: Option<Runner>) -> io::Re
     thread::Builder::new().name("publishing".to_owned()).spawn(run)
 }
 
+/// Where a server may be that was asked for a port.
+pub fn ports(port: u16) -> RangeInclusive<u16> {
+    port..=if port == 0 { 0 } else { port.saturating_add(TRIED) }
+}
+
 /// Listens on the address, or on this machine's two own: on the port, else the next free one.
 fn listen(ip: Option<IpAddr>, port: u16) -> Result<Vec<TcpListener>, ServeError> {
     let first = ip.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
-    let last = if port == 0 { 0 } else { port.saturating_add(TRIED) };
-    for tried in port..=last {
+    let ports = ports(port);
+    let last = *ports.end();
+    for tried in ports {
         match both(first, ip.is_none(), tried) {
             Ok(listeners) => return Ok(listeners),
             Err(error) if error.kind() == ErrorKind::AddrInUse && tried < last => {}

@@ -48,9 +48,9 @@ pub struct Menu {
 }
 
 impl Menu {
-    /// The menu for a picture, with the programs that listen for control and what they answered, and what was named on the
-    /// command line.
-    pub fn new(status: &Status, listening: &[(u32, Answered)], targets: &[String]) -> Menu {
+    /// The menu for a picture, with the programs that listen for control and what they answered, and what was said on the
+    /// command line of what is followed and how.
+    pub fn new(status: &Status, listening: &[(u32, Answered)], followed: &[String]) -> Menu {
         let mut menu = Menu::default();
         for shown in status.programs.iter().take(MAX_PROGRAMS) {
             menu.usage(shown);
@@ -73,7 +73,7 @@ impl Menu {
             menu.says("nothing records, and nothing listens for control".to_owned(), None);
             menu.entries.push(Entry::Line);
         }
-        menu.views(targets);
+        menu.views(followed);
         menu
     }
 
@@ -104,20 +104,15 @@ impl Menu {
         self.does(format!("Force clean-up of {pid}"), &["ctl", &number, "purge"], false);
     }
 
-    fn views(&mut self, targets: &[String]) {
-        let with = |begin: &[&'static str]| -> Vec<String> {
-            begin.iter().map(|word| (*word).to_owned()).chain(targets.iter().cloned()).collect()
-        };
+    fn views(&mut self, followed: &[String]) {
         let views = [
-            ("Visualizer", with(&["menu", "--page", "visualizer"]), false),
-            ("Dashboard", with(&["menu", "--page", "dashboard"]), false),
+            ("Visualizer", &["menu", "--page", "visualizer"][..], false),
+            ("Dashboard", &["menu", "--page", "dashboard"], false),
+            ("Statistics", &["top"], true),
         ];
-        for (text, arguments, terminal) in views {
+        for (text, begin, terminal) in views {
+            let arguments = begin.iter().map(|word| (*word).to_owned()).chain(followed.iter().cloned()).collect();
             self.entries.push(Entry::Does { text: text.to_owned(), what: Do { arguments, terminal } });
         }
-        // It shows one place.
-        let mut arguments = with(&["top"]);
-        arguments.truncate(2);
-        self.entries.push(Entry::Does { text: "Statistics".to_owned(), what: Do { arguments, terminal: true } });
     }
 }

@@ -247,7 +247,8 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>) {
         Line::from(vec![Span::styled(format!(" {key}  {name:<10}"), app.theme.heading()), Span::raw(*does)])
     };
     let lines: Vec<Line<'_>> = ACTIONS.iter().map(line).collect();
-    let title = format!(" {}: another key closes this ", head(&whom.name(), usize::from(area.width).saturating_sub(31)));
+    let title =
+        format!(" {}: another key closes this ", head(&whom.name(), usize::from(area.width).saturating_sub(31)));
     frame.render_widget(Clear, area);
     frame.render_widget(Paragraph::new(lines).block(Block::bordered().title(title)), area);
 }
