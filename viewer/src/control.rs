@@ -45,8 +45,12 @@ pub enum ControlError {
     )]
     NotListening(u32),
     /// No program of this user has a control socket.
-    #[error("no program of this user listens for control; start one with PLIMSOLL_CONTROL=1")]
-    Nobody,
+    #[error(
+        "no program of this user listens for control: neither in {} nor where its processes keep their sockets; start one \
+         with PLIMSOLL_CONTROL=1",
+        paths(.0)
+    )]
+    Nobody(Vec<PathBuf>),
     /// More than one has.
     #[error("{} programs listen, as processes {}: say which; plimsoll ctl status tells more of them", .0.len(), numbers(.0))]
     Several(Vec<u32>),
@@ -92,6 +96,11 @@ pub enum ControlError {
     },
 }
 
+fn paths(directories: &[PathBuf]) -> String {
+    let directories: Vec<String> = directories.iter().map(|path| path.display().to_string()).collect();
+    directories.join(", ")
+}
+
 fn numbers(pids: &[u32]) -> String {
     let pids: Vec<String> = pids.iter().map(u32::to_string).collect();
     pids.join(", ")
@@ -101,6 +110,13 @@ fn version_advice(bad: &BadFrame) -> &'static str {
     match bad {
         BadFrame::Version(_) => "; use a plimsoll of the version that the program links",
         _ => "",
+    }
+}
+
+impl ControlError {
+    /// That nobody listens, and where that was looked for.
+    pub fn nobody() -> ControlError {
+        ControlError::Nobody(own_directories())
     }
 }
 
@@ -170,11 +186,17 @@ pub fn find(pid: u32) -> Result<Socket, ControlError> {
     Err(refused.unwrap_or(ControlError::NotListening(pid)))
 }
 
-/// The programs of this user that have a control socket, by number.
+/// Where sockets of this user's programs are, if they have the runtime directory that this program has.
+fn own_directories() -> Vec<PathBuf> {
+    directories(own_user(), std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from))
+}
+
+/// The programs of this user that have a control socket where this program would have it, by number. Looks at a few
+/// directories alone.
 pub fn listening() -> Vec<Socket> {
     let user = own_user();
     let mut found = Vec::new();
-    for directory in directories(user, std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from)) {
+    for directory in own_directories() {
         if !is_private(&directory, user) {
             continue;
         }
@@ -189,15 +211,29 @@ pub fn listening() -> Vec<Socket> {
     found
 }
 
+/// All programs of this user that have a control socket, by number: wherever [`find`] finds it. Looks at each of the user's
+/// processes.
+pub fn listening_anywhere() -> Vec<Socket> {
+    let mut found = listening();
+    let user = own_user();
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let own = processes.filter(|process| process.metadata().is_ok_and(|metadata| metadata.uid() == user));
+    let pids = own.filter_map(|process| process.file_name().to_str()?.parse().ok());
+    found.extend(pids.filter_map(|pid| find(pid).ok()));
+    found.sort();
+    found.dedup_by_key(|socket| socket.pid);
+    found
+}
+
 /// The one program of this user that has a control socket.
 ///
 /// # Errors
 /// There is none, or more than one.
 pub fn the_one() -> Result<Socket, ControlError> {
-    let mut sockets = listening();
+    let mut sockets = listening_anywhere();
     match (sockets.len(), sockets.pop()) {
         (1, Some(only)) => Ok(only),
-        (0, _) | (_, None) => Err(ControlError::Nobody),
+        (0, _) | (_, None) => Err(ControlError::nobody()),
         (_, Some(last)) => Err(ControlError::Several(sockets.iter().chain([&last]).map(|socket| socket.pid).collect())),
     }
 }

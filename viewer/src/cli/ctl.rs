@@ -153,7 +153,7 @@ pub(super) fn ctl(args: &CtlArgs) -> Result<(), CliError> {
     let request = args.command.request()?;
     let (sockets, is_list) = match args.pid {
         Some(pid) => (vec![control::find(pid).map_err(refused)?], false),
-        None if request == Request::Status => (control::listening(), true),
+        None if request == Request::Status => (control::listening_anywhere(), true),
         None => (vec![control::the_one().map_err(refused)?], false),
     };
     let mut programs = Vec::new();
@@ -174,7 +174,7 @@ pub(super) fn ctl(args: &CtlArgs) -> Result<(), CliError> {
         return print_json(&ControlJson { command: args.command.name(), programs });
     }
     if programs.is_empty() {
-        return print(&format!("Nothing to show: {}\n", ControlError::Nobody));
+        return print(&format!("Nothing to show: {}\n", ControlError::nobody()));
     }
     let lines: Vec<String> = programs.iter().map(|program| format!("{}: {}\n", program.name(), program.text)).collect();
     print(&format!("{}{}", lines.concat(), next(&args.command, &programs)))

@@ -89,7 +89,12 @@ pub(super) fn menu(args: &MenuArgs) -> Result<(), CliError> {
 
 /// The menu of a moment, with what programs that listen answer.
 pub(super) fn menu_of(status: &Status, followed: &[String]) -> Menu {
-    let answered = control::listening().into_iter().filter_map(|socket| match socket.glance(&Request::Status) {
+    // Those that are shown, wherever their sockets are, and those at the usual places.
+    let mut sockets = control::listening();
+    sockets.extend(status.programs.iter().filter_map(|shown| control::find(shown.pid?).ok()));
+    sockets.sort();
+    sockets.dedup_by_key(|socket| socket.pid);
+    let answered = sockets.into_iter().filter_map(|socket| match socket.glance(&Request::Status) {
         Ok(Answer::Status(status)) => Some((socket.pid, status)),
         _ => None,
     });

@@ -203,3 +203,14 @@ fn without_a_place_a_capture_goes_to_the_users_own_directory() {
     assert_eq!(mode & 0o777, 0o700);
     std::fs::remove_file(file).expect("it can be removed");
 }
+
+/// Who asks may have another runtime directory than the program: a login shell and a service do.
+#[test]
+fn a_program_is_found_without_a_pid_whatever_runtime_directory_it_has() {
+    let service = Service::start("obedient", &[]);
+    let elsewhere = tempfile::tempdir().expect("a folder");
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_plimsoll"));
+    command.args(["ctl", "status"]).env("XDG_RUNTIME_DIR", elsewhere.path());
+    let said = String::from_utf8(command.output().expect("it runs").stdout).expect("UTF-8");
+    assert!(said.contains(&format!("obedient ({}): idle;", service.pid())), "{said}");
+}
