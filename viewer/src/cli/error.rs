@@ -33,6 +33,9 @@ pub enum CliError {
     /// A check failed; everything is said already.
     #[error("a check failed")]
     Failed,
+    /// What was watched is as bad as this code says; everything is said already.
+    #[error("alerts are raised; exit code {0}")]
+    Alerts(u8),
     /// The program that was run ended with this code, which is passed on; everything is said already.
     #[error("the program ended with exit code {0}")]
     Child(u8),

@@ -85,7 +85,7 @@ fn dispatch(command: Command) -> Result<u8, CliError> {
     }
     .map(|()| 0)
     .or_else(|error| match error {
-        CliError::Child(code) => Ok(code),
+        CliError::Child(code) | CliError::Alerts(code) => Ok(code),
         CliError::Failed => Ok(EXIT_FAILED),
         error => Err(error),
     })

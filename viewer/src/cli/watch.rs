@@ -1,23 +1,30 @@
 //! `watch`: holds rules to the live picture without a screen, and tells whom they name.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use clap::{Args, ValueHint};
 
 use crate::alert::actions::Runner;
 use crate::alert::{Engine, Rules, SHIPPED};
-use crate::follow::{Follower, LookOptions, Picture, Target};
+use crate::follow::{Followed, Follower, Level, LookOptions, Picture, Target};
 use crate::present::units;
 use crate::view::GroupBy;
 
 use super::args::SymbolsArg;
 use super::error::CliError;
 use super::output::{print, print_json};
+use super::status::caught_up;
 use super::top::FollowArgs;
 
-/// Longest wait for a picture; they come every few seconds.
+/// Longest wait for a picture; they come every few seconds. With --once for sites and verdicts.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// The exit codes of --once.
+const EXIT_YELLOW: u8 = 1;
+const EXIT_RED: u8 = 3;
+/// Of so many captures sites are waited for: looks of no more than these are kept.
+const LOOKED_AT: usize = 8;
 
 /// Tell of memory that runs out, grows or leaks: log, bell, a program, webhook, Alertmanager
 ///
@@ -28,6 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
     plimsoll watch\n  \
     plimsoll watch captures/ --rules alerts.toml\n  \
     plimsoll watch 4711 --process postgres --json\n  \
+    plimsoll watch captures/ --once || echo look at it\n  \
     plimsoll watch --print-rules > alerts.toml")]
 pub(super) struct WatchArgs {
     /// Captures, directories with captures, or numbers of processes that record
@@ -39,6 +47,10 @@ pub(super) struct WatchArgs {
     /// Print the rules that are in force without --rules, and stop
     #[arg(long)]
     print_rules: bool,
+    /// Look once, without waiting for hold times, and end: exit code 0 when nothing is raised, 1 when the worst alert is
+    /// yellow, 3 when it is red
+    #[arg(long)]
+    once: bool,
     /// Print what is raised and cleared as JSON too, one object a line
     #[arg(long)]
     json: bool,
@@ -52,7 +64,7 @@ pub(super) fn watch(args: &WatchArgs) -> Result<(), CliError> {
     if args.print_rules {
         return print(SHIPPED);
     }
-    let rules = match &args.rules {
+    let mut rules = match &args.rules {
         Some(path) => Rules::load(path).map_err(|error| CliError::Refused(error.to_string()))?,
         None => Rules::shipped(),
     };
@@ -67,14 +79,52 @@ pub(super) fn watch(args: &WatchArgs) -> Result<(), CliError> {
     options.look = options.look.filter(|_| rules.need_looks()).map(by_site);
     let failed = |error: &dyn std::error::Error| CliError::Refused(format!("cannot watch: {error}"));
     let runner = Runner::start(&rules).map_err(|error| failed(&error))?;
-    begin(&rules, &options.targets);
+    if !args.once {
+        begin(&rules, &options.targets);
+    }
     let follower = Follower::start(options).map_err(|error| failed(&error))?;
+    if args.once {
+        rules.rules.iter_mut().for_each(|rule| rule.hold = Duration::ZERO);
+        let picture = complete(&follower, rules.need_looks());
+        let mut engine = Engine::new(rules);
+        look(&mut engine, &picture, &runner, args.json)?;
+        // What is raised is told before it ends.
+        drop(runner);
+        return worst(&engine);
+    }
     let mut engine = Engine::new(rules);
     let mut number = 0;
     loop {
         let Some(picture) = follower.wait(number, PATIENCE) else { continue };
         number = picture.number;
         look(&mut engine, &picture, &runner, args.json)?;
+    }
+}
+
+/// A picture in which all that is there was read and, where rules need it, looked at; or a late one.
+fn complete(follower: &Follower, needs_looks: bool) -> Arc<Picture> {
+    let end = Instant::now() + PATIENCE;
+    let mut picture = caught_up(follower);
+    // No rule asks for the sites of those that have ended.
+    let waits =
+        |one: &Arc<Followed>| one.pid != 0 && one.state.is_live() && one.look.is_none() && one.look_error.is_none();
+    while needs_looks && picture.captures.iter().take(LOOKED_AT).any(waits) {
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            anstream::eprintln!("plimsoll: not all sites were looked at within {} s", PATIENCE.as_secs());
+            break;
+        }
+        picture = follower.wait(picture.number, left).unwrap_or(picture);
+    }
+    picture
+}
+
+/// The end of --once.
+fn worst(engine: &Engine) -> Result<(), CliError> {
+    match engine.active().first().map(|alert| alert.level) {
+        Some(Level::Red) => Err(CliError::Alerts(EXIT_RED)),
+        Some(Level::Yellow) => Err(CliError::Alerts(EXIT_YELLOW)),
+        Some(Level::Green) | None => Ok(()),
     }
 }
 

@@ -169,6 +169,40 @@ fn a_leak_is_told_of_by_its_verdict_and_a_snapshot_is_taken_of_a_program_that_li
 }
 
 #[test]
+fn one_look_ends_with_the_worst_level_as_exit_code() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let captures = folder.path().join("captures");
+    fs::create_dir(&captures).expect("a folder");
+    let rules = folder.path().join("rules.toml");
+    let mut service = service(&captures);
+    let begin = Instant::now();
+    // Its name is in what it records, so it is followed from then on.
+    while fs::read_dir(&captures).expect("it is there").next().is_none() && begin.elapsed() < PATIENCE {
+        sleep(Duration::from_millis(50));
+    }
+    let once = |of: &[(&str, &str)]| {
+        let rule = |(at, (level, what)): (usize, &(&str, &str))| {
+            format!("[[rule]]\nname = \"r{at}\"\nlevel = \"{level}\"\nhold = \"1h\"\n{what}\n")
+        };
+        fs::write(&rules, of.iter().enumerate().map(rule).collect::<String>()).expect("it can be written");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_plimsoll"));
+        let output = command.arg("watch").arg(&captures).args(["--once", "--rules"]).arg(&rules).output();
+        let output = output.expect("it runs");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let always = "measure = \"limit-share\"\nabove = \"0%\"";
+    let never = "measure = \"live-bytes\"\nabove = \"1TiB\"";
+    // This one waits for a look at the sites.
+    let site = "measure = \"site-bytes\"\nsite = \"next_block\"\nabove = \"0\"";
+    assert_eq!(once(&[("red", never)]), (Some(0), String::new()));
+    let (code, said) = once(&[("yellow", site), ("red", never)]);
+    assert!(code == Some(1) && said.contains("yellow raised r0: handover (") && said.lines().count() == 1, "{said}");
+    let (code, said) = once(&[("yellow", always), ("red", always)]);
+    assert!(code == Some(3) && said.contains("red raised r1") && said.lines().count() == 2, "{said}");
+    service.kill().and_then(|()| service.wait()).expect("it is killed");
+}
+
+#[test]
 fn wrong_rules_are_refused_in_one_line() {
     let folder = tempfile::tempdir().expect("a folder");
     let rules = folder.path().join("rules.toml");
