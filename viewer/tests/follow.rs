@@ -332,6 +332,26 @@ fn processes_are_found_by_name_and_number() {
 }
 
 #[test]
+fn who_asks_for_a_process_is_not_taken_for_it() {
+    let mut searched = Command::new("sleep").arg("1000.0625").spawn().unwrap();
+    // Another one that asks, and the shell that runs this one, have the pattern on their command lines.
+    let plimsoll = env!("CARGO_BIN_EXE_plimsoll");
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut watch = Command::new(plimsoll);
+    watch.args(["watch", "--process", "1000.0625"]).arg(folder.path()).stderr(Stdio::null());
+    let mut watch = watch.spawn().expect("it starts");
+    let line = format!("{plimsoll} status {} --process 1000.0625 --format json; true", folder.path().display());
+    let output = Command::new("sh").args(["-c", &line]).output();
+    for child in [&mut watch, &mut searched] {
+        let _ = child.kill();
+        child.wait().expect("it ends");
+    }
+    let json: serde_json::Value = serde_json::from_slice(&output.expect("it runs").stdout).expect("JSON");
+    let names: Vec<_> = json["programs"].as_array().expect("a list").iter().map(|one| one["name"].clone()).collect();
+    assert_eq!(names, ["sleep"], "{json}");
+}
+
+#[test]
 fn a_process_is_found_by_what_it_has_open() {
     let folder = tempfile::tempdir().unwrap();
     let path = CaptureBuilder::exact().save(folder.path(), "a.plim");

@@ -17,6 +17,8 @@ const MAX_PROCESSES: usize = 256;
 const SHOWN_AFTER: u32 = 60;
 /// New processes are looked for in every so many pictures: all of the machine are asked for their names.
 const SEARCH_EVERY: u64 = 3;
+/// The name of this program's processes.
+const OWN_NAME: &str = "plimsoll";
 /// Characters kept of a command line.
 const MAX_COMMAND: usize = 4 << 10;
 
@@ -91,11 +93,13 @@ impl Processes {
         if let Some(machine) = self.machine.as_mut().filter(|_| !names.is_empty() && is_turn) {
             let kind = ProcessRefreshKind::nothing().without_tasks().with_cmd(UpdateKind::OnlyIfNotSet);
             machine.refresh_processes_specifics(ProcessesToUpdate::All, true, kind);
-            let own = std::process::id();
+            let own = line_of(machine, std::process::id());
             let is_wanted = |process: &sysinfo::Process| {
-                let (name, command) = (process.name().to_string_lossy(), command(process));
-                // This one has the pattern on its command line.
-                process.pid().as_u32() != own
+                let (pid, name) = (process.pid().as_u32(), process.name().to_string_lossy());
+                // Their command lines have the pattern for our sake.
+                let asks = own.contains(&pid) || name == OWN_NAME;
+                let command = if asks { String::new() } else { command(process) };
+                pid != std::process::id()
                     && process.thread_kind().is_none()
                     && names.iter().any(|wanted| name.contains(*wanted) || command.contains(*wanted))
             };
@@ -239,6 +243,16 @@ fn add(series: &mut Arc<Series>, at_ns: u64, limit: &Limit, cpu_percent: Option<
 fn strip(series: &Series, level: Option<Level>) -> Strip {
     let number = |values: &Values| values.rss_bytes;
     Strip::new(series.last(STRIP_BARS, number), series.most(number), level)
+}
+
+/// A process, its parent, and so on.
+fn line_of(machine: &sysinfo::System, pid: u32) -> BTreeSet<u32> {
+    let mut line = BTreeSet::new();
+    let mut next = Some(Pid::from_u32(pid));
+    while let Some(pid) = next.filter(|pid| line.insert(pid.as_u32())) {
+        next = machine.process(pid).and_then(sysinfo::Process::parent);
+    }
+    line
 }
 
 /// A process that was asked for by number and is not there.
