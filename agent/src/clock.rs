@@ -75,3 +75,11 @@ pub(crate) fn anchor() -> Anchor {
     let wall_ns = wall.map_or(0, |wall| wall.as_nanos() as i64);
     Anchor { ticks: before + after.saturating_sub(before) / 2, monotonic_ns, wall_ns }
 }
+
+/// The tick of a moment between `start` and now; `start`'s for what came before it.
+pub(crate) fn ticks_since(start: &Anchor, monotonic_ns: u64) -> u64 {
+    let now = anchor();
+    let (ticks, ns) = (now.ticks.saturating_sub(start.ticks), now.monotonic_ns.saturating_sub(start.monotonic_ns));
+    let since = monotonic_ns.saturating_sub(start.monotonic_ns).min(ns);
+    start.ticks + (u128::from(ticks) * u128::from(since) / u128::from(ns.max(1))) as u64
+}

@@ -99,10 +99,11 @@ unsafe impl Sync for Slot {}
 static MOST_USED: AtomicU32 = AtomicU32::new(0);
 static IN_USE: AtomicU32 = AtomicU32::new(0);
 static NEXT_THREAD: AtomicU32 = AtomicU32::new(1);
-/// Live bytes as published by all threads, the maximum of that, and when it was seen.
+/// Live bytes as published by all threads, the maximum of that, and when it was seen on the monotonic
+/// clock: before the first session starts, the capture's clock is not chosen.
 static LIVE: AtomicI64 = AtomicI64::new(0);
 static PEAK: AtomicI64 = AtomicI64::new(0);
-static PEAK_TICKS: AtomicU64 = AtomicU64::new(0);
+static PEAK_NS: AtomicU64 = AtomicU64::new(0);
 
 /// Stands for no slot. Every event is due here, so that the fast path need not ask whether the thread has a slot;
 /// what is counted here, by all threads at once, is never looked at.
@@ -263,7 +264,7 @@ impl Slot {
         self.published.store(mine, Ordering::Relaxed);
         let live = LIVE.fetch_add(change, Ordering::Relaxed).wrapping_add(change);
         if live > PEAK.load(Ordering::Relaxed) && PEAK.fetch_max(live, Ordering::Relaxed) < live {
-            PEAK_TICKS.store(crate::clock::now(), Ordering::Relaxed);
+            PEAK_NS.store(crate::clock::monotonic_ns(), Ordering::Relaxed);
         }
     }
 

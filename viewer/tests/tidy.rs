@@ -56,7 +56,7 @@ const UNSAFE_FILES: &[&str] = &[
     "agent/tests/support/mod.rs",
     "agent/tests/totals.rs",
     "benches/src/bin/kills/witness.rs",
-    "benches/src/bin/switched.rs",
+    "benches/src/switched.rs",
     "benches/src/bin/torture/inner.rs",
     "benches/src/bin/torture/os/clock.rs",
     "benches/src/bin/torture/os/limits.rs",

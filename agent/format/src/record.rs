@@ -285,7 +285,7 @@ pub struct PeakInterval {
     pub low_bytes: u64,
     /// The peak was at most this.
     pub high_bytes: u64,
-    /// When the published maximum was seen.
+    /// When the published maximum was seen; the session's start when that was before it.
     pub ticks: u64,
 }
 

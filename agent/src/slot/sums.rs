@@ -4,18 +4,26 @@ use std::sync::atomic::Ordering;
 
 use plimsoll_format::{SizeClass, Totals};
 
-use super::{CLASSES, MOST_USED, PEAK, PEAK_TICKS, PUBLISH_STEP, all};
+use super::{CLASSES, MOST_USED, PEAK, PEAK_NS, PUBLISH_STEP, all};
+
+/// The largest live total so far: from `low_bytes` to `high_bytes`, seen at `monotonic_ns`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peak {
+    pub(crate) low_bytes: u64,
+    pub(crate) high_bytes: u64,
+    pub(crate) monotonic_ns: u64,
+}
 
 /// The process's peak since it started, as an interval that holds the truth: every thread publishes its live total at
 /// least every [`PUBLISH_STEP`] allocated and freed, so the true live total is never further than that times the
 /// threads from the published one.
-pub(crate) fn peak() -> plimsoll_format::PeakInterval {
+pub(crate) fn peak() -> Peak {
     let published = PEAK.load(Ordering::Relaxed).max(0) as u64;
     let slack = u64::from(MOST_USED.load(Ordering::Relaxed)) * PUBLISH_STEP;
-    plimsoll_format::PeakInterval {
+    Peak {
         low_bytes: published.saturating_sub(slack),
         high_bytes: published.saturating_add(slack),
-        ticks: PEAK_TICKS.load(Ordering::Relaxed),
+        monotonic_ns: PEAK_NS.load(Ordering::Relaxed),
     }
 }
 

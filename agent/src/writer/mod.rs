@@ -20,7 +20,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use plimsoll_format::{
-    AgentCost, BlockWriter, Counters, End, EndReason, EventKind, Events, Header, Mode, PackState, Record,
+    AgentCost, BlockWriter, Counters, End, EndReason, EventKind, Events, Header, Mode, PackState, PeakInterval, Record,
     SPAN_FROM_BYTES, unpack,
 };
 
@@ -376,7 +376,7 @@ impl Writer {
 
     fn counters(&self) -> Counters {
         let (first, second) = slot::collect_twice();
-        let recorder = self.recorder;
+        let (recorder, peak) = (self.recorder, slot::peak());
         let mut classes = slot::classes().to_vec();
         let used = classes.iter().rposition(|class| class.allocations + class.frees > 0).map_or(0, |last| last + 1);
         classes.truncate(used);
@@ -386,7 +386,11 @@ impl Writer {
             agent: second.agent,
             exact: first.program == second.program,
             threads: slot::threads_in_use(),
-            peak: slot::peak(),
+            peak: PeakInterval {
+                low_bytes: peak.low_bytes,
+                high_bytes: peak.high_bytes,
+                ticks: clock::ticks_since(&self.header.start, peak.monotonic_ns),
+            },
             classes,
             unwind: recorder.unwinders.quality(),
             stack_nodes: recorder.stacks.len(),

@@ -93,7 +93,7 @@ fn client(plan: &Plan, begin: Instant) -> io::Result<Seen> {
 }
 
 /// Reads one answer and returns the length of its body.
-fn read_answer(stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<u64> {
+pub(super) fn read_answer(stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<u64> {
     let mut filled = 0;
     loop {
         let read = stream.read(&mut buffer[filled..])?;

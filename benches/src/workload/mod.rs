@@ -13,6 +13,7 @@ mod memory;
 pub(crate) mod random;
 mod requests;
 mod service;
+pub mod steady;
 mod tasks;
 mod threads;
 
@@ -84,7 +85,7 @@ pub struct Workload {
 }
 
 /// All workloads.
-pub const ALL: [Workload; 23] = [
+pub const ALL: [Workload; 24] = [
     churn::CHURN,
     churn::CHURN_50K,
     churn::CHURN_LARGE,
@@ -99,6 +100,7 @@ pub const ALL: [Workload; 23] = [
     tasks::TASKS_2,
     service::SERVICE,
     service::PACED,
+    service::SESSIONS,
     cross_thread::ONE,
     cross_thread::EIGHT,
     grow::GROW,

@@ -1,13 +1,17 @@
-//! The work of `tasks` behind axum on loopback: CPU time per request, and how long clients wait.
+//! Services on axum over loopback, the work of `tasks` and the example with sessions: CPU time per request, and how long
+//! clients wait.
 
+use std::collections::HashMap;
 use std::hint::black_box;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::Path;
 use axum::routing::post;
 
 use super::load::{self, Plan};
@@ -23,7 +27,7 @@ pub(super) const SERVICE: Workload = Workload {
     peers: true,
     tolerance: 0.01,
     about: "an axum service of two threads that answers as `tasks` does; 8 connections, as fast as they can",
-    prepare: |requests| prepare(requests, 0, Duration::ZERO),
+    prepare: |requests| prepare(requests, router(0), parse_request, Duration::ZERO),
 };
 
 pub(super) const PACED: Workload = Workload {
@@ -32,42 +36,94 @@ pub(super) const PACED: Workload = Workload {
     recorded_units: 0,
     peers: false,
     about: "the same with other work in each request, so that it makes at most 4 M pairs per CPU-second; 1,000 requests a second",
-    prepare: |requests| prepare(requests, OTHER_WORK, Duration::from_millis(u64::from(CLIENTS))),
+    prepare: |requests| prepare(requests, router(OTHER_WORK), parse_request, PACE),
     ..SERVICE
 };
 
-const CLIENTS: u32 = 8;
+pub(super) const SESSIONS: Workload = Workload {
+    name: "service-sessions",
+    units: 16_000,
+    recorded_units: 0,
+    peers: false,
+    about: "a login of the example axum_sessions: 16 KiB of state in place of the user's former, a page; 8,000 requests a second",
+    prepare: |requests| prepare(requests, sessions(), login_request, SESSIONS_PACE),
+    ..SERVICE
+};
+
+pub(super) const CLIENTS: u32 = 8;
+/// Of one client, so that all together send 1,000 requests a second.
+const PACE: Duration = Duration::from_millis(CLIENTS as u64);
+/// 8,000 a second.
+const SESSIONS_PACE: Duration = Duration::from_millis(1);
+const SESSION_BYTES: usize = 16 << 10;
 /// Steps of work that allocates nothing; about 200 µs.
 const OTHER_WORK: u64 = 130_000;
 
+/// Parses, fills a map and serializes it, after steps of work that allocates nothing.
+fn router(other_work: u64) -> Router {
+    let answer = move |body: String| async move {
+        black_box((0..other_work).fold(1, |sum, step| mix(black_box(sum), step)));
+        requests::answer(&body)
+    };
+    Router::new().route("/", post(answer))
+}
+
+/// What the example does at a login and a look at the page, without its leak: a new session takes the place of the old.
+fn sessions() -> Router {
+    let sessions: Arc<Mutex<HashMap<u64, Box<[u8]>>>> = Arc::default();
+    let login = move |Path(user): Path<u64>| async move {
+        let state = vec![user as u8; SESSION_BYTES].into_boxed_slice();
+        let page = format!("<h1>User {user}</h1><p>{} bytes of state</p>", state.len());
+        sessions.lock().unwrap_or_else(PoisonError::into_inner).insert(user, state);
+        page
+    };
+    Router::new().route("/login/{user}", post(login))
+}
+
+fn parse_request(address: SocketAddr) -> String {
+    let body = requests::body();
+    format!(
+        "POST / HTTP/1.1\r\nHost: {address}\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+fn login_request(address: SocketAddr) -> String {
+    format!("POST /login/7 HTTP/1.1\r\nHost: {address}\r\nContent-Length: 0\r\n\r\n")
+}
+
 /// Starts the service on a thread of its own and returns where it listens. It ends with the process.
-fn start(other_work: u64) -> io::Result<SocketAddr> {
+fn start(router: Router) -> io::Result<SocketAddr> {
     let (sender, receiver) = sync_channel(1);
     thread::spawn(move || -> io::Result<()> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_io().build()?;
         runtime.block_on(async {
-            let answer = move |body: String| async move {
-                black_box((0..other_work).fold(1, |sum, step| mix(black_box(sum), step)));
-                requests::answer(&body)
-            };
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
             let _ = sender.send(listener.local_addr()?);
-            axum::serve(listener, Router::new().route("/", post(answer))).await
+            axum::serve(listener, router).await
         })
     });
     receiver.recv().map_err(|_| io::Error::other("the service could not listen on loopback"))
 }
 
-fn plan(address: SocketAddr, requests: u64, pace: Duration) -> Plan {
-    let body = requests::body();
-    let head =
-        format!("POST / HTTP/1.1\r\nHost: {address}\r\nContent-Type: text/plain\r\nContent-Length: {}", body.len());
-    let request = format!("{head}\r\n\r\n{body}").into_bytes();
-    Plan { address, request, requests: requests / u64::from(CLIENTS), pace }
+/// Starts a service and says how to load it.
+fn plan(requests: u64, router: Router, request: fn(SocketAddr) -> String, pace: Duration) -> io::Result<Plan> {
+    let address = start(router)?;
+    let request = request(address).into_bytes();
+    Ok(Plan { address, request, requests: requests / u64::from(CLIENTS), pace })
 }
 
-fn prepare(requests: u64, other_work: u64, pace: Duration) -> Job {
-    let plan = start(other_work).map(|address| plan(address, requests, pace));
+/// Starts the service of this name, which has requests at a fixed rate.
+pub(super) fn paced(name: &str) -> io::Result<Plan> {
+    match name {
+        "service-paced" => plan(0, router(OTHER_WORK), parse_request, PACE),
+        "service-sessions" => plan(0, sessions(), login_request, SESSIONS_PACE),
+        _ => Err(io::Error::other(format!("{name} is no service at a fixed rate"))),
+    }
+}
+
+fn prepare(requests: u64, router: Router, request: fn(SocketAddr) -> String, pace: Duration) -> Job {
+    let plan = plan(requests, router, request, pace);
     let warm_up = plan.as_ref().map(|plan| load::run(CLIENTS, &Plan { requests: 5, ..plan.clone() }));
     let ready = matches!(warm_up, Ok(Ok(_)));
     Box::new(move || {

@@ -80,6 +80,11 @@ fn end(profile: &Profile) -> String {
     }
 }
 
+/// The counters know the peak since the program started, which may have been before they were recorded.
+fn peak_moment(at_ns: u64) -> String {
+    if at_ns == 0 { "before recording started".to_owned() } else { format!("at {}", units::duration(at_ns)) }
+}
+
 fn totals_rows(view: &View<'_>) -> Vec<(&'static str, String)> {
     let summary = view.summary;
     let totals = &summary.totals;
@@ -103,9 +108,9 @@ fn totals_rows(view: &View<'_>) -> Vec<(&'static str, String)> {
         (
             "Peak",
             format!(
-                "{} at {}{}",
+                "{} {}{}",
                 units::measured_bytes(peak.live_bytes),
-                units::duration(peak.at_ns),
+                peak_moment(peak.at_ns),
                 exact(&[peak.live_bytes])
             ),
         ),
