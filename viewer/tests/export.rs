@@ -8,14 +8,17 @@ mod support;
 #[path = "cli_support/mod.rs"]
 mod cli_support;
 
-use std::io::Write;
+#[path = "tools/mod.rs"]
+mod tools;
+
 use std::path::Path;
 use std::process::Command;
 
-use cli_support::{named, plimsoll, sample_capture, sampled_capture, thread};
+use cli_support::{named, plimsoll, sample_capture, sampled_capture, thread, with_a_past};
 use plimsoll_format::{Record, Totals};
 use serde_json::Value;
 use support::{CaptureBuilder, START, alloc, counters, free};
+use tools::{go_total, has_tool};
 
 /// Exports into a file beside the capture; its path.
 fn export(capture: &str, format: &str, more: &[&str]) -> String {
@@ -27,42 +30,6 @@ fn export(capture: &str, format: &str, more: &[&str]) -> String {
 
 fn json(path: &str) -> Value {
     serde_json::from_slice(&std::fs::read(path).expect("it was written")).expect("it is JSON")
-}
-
-/// Whether a tool that some tests read exports with is there; else they are skipped, loudly.
-fn has_tool(name: &str) -> bool {
-    let there = Command::new(name).arg("version").output().is_ok_and(|output| output.status.success());
-    let required = std::env::var_os("PLIMSOLL_REQUIRE_TOOLS").is_some();
-    assert!(there || !required, "{name} is not installed, and PLIMSOLL_REQUIRE_TOOLS asks for it");
-    if !there {
-        let _ = writeln!(std::io::stderr(), "SKIPPED: {name} is not installed; no export was opened with it");
-    }
-    there
-}
-
-/// What Go's pprof says all samples are of a type.
-fn go_total(file: &str, kind: &str) -> String {
-    let output =
-        Command::new("go").args(["tool", "pprof", "-top", "-unit", "B", kind, file]).output().expect("go runs");
-    let said = String::from_utf8_lossy(&output.stdout);
-    let total = said.split("% of ").nth(1).and_then(|rest| rest.split(" total").next());
-    total
-        .unwrap_or_else(|| panic!("{said}{}", String::from_utf8_lossy(&output.stderr)))
-        .trim_end_matches('B')
-        .to_owned()
-}
-
-/// An exact capture whose counters know of a block from before the session too.
-fn with_a_past(folder: &Path) -> String {
-    let mut builder = CaptureBuilder::exact();
-    named(&mut builder, &["service::cache::insert", "service::churn"]);
-    thread(&mut builder, "worker");
-    let at = |us: u64| START + us * 1_000;
-    let events = [alloc(at(1), 0x10_0000, 1_000, 1), alloc(at(2), 0x20_0000, 64, 2), free(at(3), 0x20_0000)];
-    builder.events(&events).watermark(at(4));
-    let totals = Totals { allocations: 3, bytes: 1_564, frees: 1, freed_bytes: 64, ..Totals::default() };
-    builder.record(Record::Counters(counters(at(4), totals, 1_564))).end(at(4));
-    builder.save(folder, "past.plim").to_str().expect("a plain path").to_owned()
 }
 
 #[test]

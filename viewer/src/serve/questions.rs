@@ -312,8 +312,9 @@ async fn profile(app: App, query: Query, headers: HeaderMap, shows: Shows) -> Re
     let make = move || {
         let look = part.look(&[])?;
         let mut symbolizer = Symbolizer::new(&look.profile, part.symbols());
-        let gzip = pprof(&Walk::new(&look.profile, &look.heap, &mut symbolizer, &ViewOptions::default()), shows);
-        let gzip = gzip.map_err(|error| Failure::bad(format!("cannot write the profile: {error}")))?;
+        let walk = Walk::new(&look.profile, &look.heap, &mut symbolizer, &ViewOptions::default());
+        let gzip = pprof(&walk.with_rest(&look.summary), shows)
+            .map_err(|error| Failure::bad(format!("cannot write the profile: {error}")))?;
         Ok(Answer::new("application/octet-stream", gzip))
     };
     Ok(app.heavy.answer(asked, make).await?.respond(&headers))

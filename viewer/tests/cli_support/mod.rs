@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use plimsoll_format::*;
 
-use crate::support::{CaptureBuilder, START, alloc, free};
+use crate::support::{CaptureBuilder, START, alloc, counters, free};
 
 /// What a run left.
 pub(crate) struct Output {
@@ -87,4 +87,17 @@ pub(crate) fn sampled_capture(folder: &Path, name: &str) -> String {
     let block = Event { interval_bytes: 1_000, ..alloc(START + 500, 0x10_0000, 100, 1) };
     builder.events(&[block]).watermark(START + 20_000).end(START + 20_000);
     builder.save(folder, name).to_str().expect("a plain path").to_owned()
+}
+
+/// An exact capture whose counters know of a block from before the session too.
+pub(crate) fn with_a_past(folder: &Path) -> String {
+    let mut builder = CaptureBuilder::exact();
+    named(&mut builder, &["service::cache::insert", "service::churn"]);
+    thread(&mut builder, "worker");
+    let at = |us: u64| START + us * 1_000;
+    let events = [alloc(at(1), 0x10_0000, 1_000, 1), alloc(at(2), 0x20_0000, 64, 2), free(at(3), 0x20_0000)];
+    builder.events(&events).watermark(at(4));
+    let totals = Totals { allocations: 3, bytes: 1_564, frees: 1, freed_bytes: 64, ..Totals::default() };
+    builder.record(Record::Counters(counters(at(4), totals, 1_564))).end(at(4));
+    builder.save(folder, "past.plim").to_str().expect("a plain path").to_owned()
 }

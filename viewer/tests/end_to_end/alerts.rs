@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -12,20 +12,10 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::control::service::Service;
-use crate::programs;
+use crate::tools::{self, Running, free_port};
 use crate::top::service;
 
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A program of this test's, killed when dropped.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 /// The bodies of all requests that come.
 fn receiver() -> (String, Receiver<Value>) {
@@ -60,11 +50,6 @@ fn body(stream: TcpStream) -> Option<Value> {
     reader.read_exact(&mut body).ok()?;
     reader.get_mut().write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").ok()?;
     serde_json::from_slice(&body).ok()
-}
-
-/// A port that was free a moment ago.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port()
 }
 
 fn wait_until(what: &str, is_so: impl Fn() -> bool) {
@@ -108,7 +93,7 @@ fn watch(target: &Path, rules: &Path, log: &Path) -> Running {
 
 #[test]
 fn a_real_alertmanager_receives_an_alert_and_that_it_is_over() {
-    if !programs::has_tool("prometheus-alertmanager") {
+    if !tools::has_tool("prometheus-alertmanager") {
         return;
     }
     let folder = tempfile::tempdir().expect("a folder");

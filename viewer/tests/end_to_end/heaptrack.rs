@@ -6,6 +6,7 @@ use std::process::Command;
 use crate::expected;
 use crate::programs::{self, Mode, OF_C_CODE, Run};
 use crate::reports::{Estimate, Report};
+use crate::tools;
 
 /// Sum of a kind of cost over the stacks with `function` in them, or over all.
 fn cost(data: &Path, kind: &str, function: Option<&str>) -> u64 {
@@ -25,7 +26,7 @@ fn cost(data: &Path, kind: &str, function: Option<&str>) -> u64 {
 
 #[test]
 fn heaptrack_agrees_on_what_rust_allocates_and_leaks() {
-    if !programs::has_tool("heaptrack") {
+    if !tools::has_tool("heaptrack") {
         return;
     }
     for (program, function) in [("leaking_cache", "remember_page"), ("growth_by_push", "collect_samples")] {

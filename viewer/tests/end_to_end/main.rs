@@ -15,6 +15,8 @@ mod restarts;
 mod rss;
 mod segments;
 mod status;
+#[path = "../tools/mod.rs"]
+mod tools;
 mod top;
 mod totals;
 mod types;

@@ -82,18 +82,6 @@ fn built() -> &'static Path {
     })
 }
 
-/// Whether `tool` is installed. Where it is not, the test is skipped, loudly, or fails under `PLIMSOLL_REQUIRE_TOOLS`.
-pub(crate) fn has_tool(tool: &str) -> bool {
-    let found = Command::new(tool).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
-    let required = std::env::var_os("PLIMSOLL_REQUIRE_TOOLS").is_some();
-    assert!(found || !required, "{tool} is not installed, and PLIMSOLL_REQUIRE_TOOLS asks for it");
-    if !found {
-        // Past the test harness, which keeps what tests print to itself.
-        let _ = writeln!(std::io::stderr(), "SKIPPED: {tool} is not installed; nothing was compared with it");
-    }
-    found
-}
-
 /// A command that runs `program` into `output`.
 pub(crate) fn command(program: &str, run: &Run<'_>, output: &Path) -> Command {
     let path = built().join(program);

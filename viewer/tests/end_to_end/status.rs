@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use crate::control::service::Service;
-use crate::programs;
+use crate::tools;
 use crate::top::{Terminal, service};
 
 /// A tmux with a configuration of its own, in the terminal that the test looks at.
@@ -43,7 +43,7 @@ const PLIMSOLL: &str = env!("CARGO_BIN_EXE_plimsoll");
 
 #[test]
 fn a_status_line_of_tmux_shows_the_use_and_no_name_is_more_than_a_name() {
-    if !programs::has_tool("tmux") {
+    if !tools::has_tool("tmux") {
         return;
     }
     let folder = tempfile::tempdir().expect("a folder");
@@ -72,7 +72,7 @@ fn a_status_line_of_tmux_shows_the_use_and_no_name_is_more_than_a_name() {
 
 #[test]
 fn a_menu_of_tmux_stops_and_starts_tracking() {
-    if !programs::has_tool("tmux") {
+    if !tools::has_tool("tmux") {
         return;
     }
     let service = Service::start("obedient", &[("PLIMSOLL_MODE", "exact")]);

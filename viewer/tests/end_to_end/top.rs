@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crate::control::service::Service;
 use crate::programs::{self, Mode, Run};
 use crate::reports::{self, Report};
+use crate::tools;
 
 /// A terminal with one program in it.
 pub(crate) struct Terminal {
@@ -80,7 +81,7 @@ fn allocations(text: &str) -> Option<u64> {
 
 #[test]
 fn a_growing_capture_is_shown_and_its_end_too() {
-    if !programs::has_tool("tmux") {
+    if !tools::has_tool("tmux") {
         return;
     }
     let folder = tempfile::tempdir().expect("a folder for captures");
@@ -131,7 +132,7 @@ fn a_growing_capture_is_shown_and_its_end_too() {
 /// Moments and ends are asked for by keys, and the capture has them; a program that does not listen says so.
 #[test]
 fn a_program_is_controlled_by_keys() {
-    if !programs::has_tool("tmux") {
+    if !tools::has_tool("tmux") {
         return;
     }
     let mut service = Service::start("obedient", &[("PLIMSOLL_MODE", "exact")]);
@@ -171,7 +172,7 @@ fn a_program_is_controlled_by_keys() {
 
 #[test]
 fn a_panic_leaves_the_terminal_in_order() {
-    if !programs::has_tool("tmux") {
+    if !tools::has_tool("tmux") {
         return;
     }
     let test = std::env::current_exe().expect("this test's binary");

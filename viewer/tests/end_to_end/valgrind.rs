@@ -3,6 +3,7 @@
 
 use crate::expected;
 use crate::programs::{self, Mode, OF_C_CODE, Run};
+use crate::tools;
 
 /// The number right behind `words` in valgrind's summary, as in `total heap usage: 12,569 allocs`.
 fn number(summary: &str, words: &str) -> u64 {
@@ -13,7 +14,7 @@ fn number(summary: &str, words: &str) -> u64 {
 
 #[test]
 fn valgrind_finds_no_error_and_counts_the_same() {
-    if !programs::has_tool("valgrind") {
+    if !tools::has_tool("valgrind") {
         return;
     }
     let pages = expected::of("leaking_cache");
