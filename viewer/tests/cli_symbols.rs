@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 use cli_support::plimsoll;
 use object::{Object, ObjectSymbol};
 use plimsoll_format::{Module, Record, StackNode};
+use plimsoll_viewer::follow::{Look, LookOptions};
+use plimsoll_viewer::view::GroupBy;
 use serde_json::Value;
 use support::{CaptureBuilder, START, alloc};
 
@@ -129,6 +131,31 @@ fn a_module_without_a_build_id_is_used_with_a_warning() {
     let json = leaks(&[&profiled.capture(&module, &[])]);
     assert_eq!(json["sites"][0]["frames"][0]["function"], "cli_symbols::landmark");
     assert!(json["warnings"].to_string().contains("no build id"), "{json}");
+}
+
+/// A server looks at a capture again and again, and opens binaries for what is new only.
+#[test]
+fn what_a_look_has_found_later_ones_know_without_the_binary() {
+    let profiled = Profiled::new();
+    let module = profiled.path("service");
+    let capture = profiled.capture(&module, &profiled.build_id);
+    let options = LookOptions::default();
+    let look = |options: &LookOptions| {
+        let look = Look::at(Path::new(&capture), options).unwrap();
+        let name = |by| look.grouping(by).unwrap().1.groups[0].name.clone();
+        (name(GroupBy::Site), name(GroupBy::Type), look.warnings.clone())
+    };
+    // What was not found is looked for again, and said again.
+    for _ in 0..2 {
+        let (name, _, warnings) = look(&options);
+        assert!(name.starts_with("service+0x") && warnings.len() == 2, "{name} {warnings:?}");
+    }
+    profiled.link(&module);
+    let found = look(&options);
+    assert!(found.0.contains("landmark") && found.2.is_empty(), "{found:?}");
+    fs::remove_file(&module).unwrap();
+    assert_eq!(look(&options), found);
+    assert_ne!(look(&LookOptions::default()), found, "others know nothing");
 }
 
 #[test]

@@ -11,13 +11,11 @@ mod cli_support;
 #[path = "tools/mod.rs"]
 mod tools;
 
-use std::path::Path;
 use std::process::Command;
 
 use cli_support::{named, plimsoll, sample_capture, sampled_capture, thread, with_a_past};
-use plimsoll_format::{Record, Totals};
 use serde_json::Value;
-use support::{CaptureBuilder, START, alloc, counters, free};
+use support::{CaptureBuilder, START, alloc};
 use tools::{go_total, has_tool};
 
 /// Exports into a file beside the capture; its path.

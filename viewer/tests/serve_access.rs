@@ -2,7 +2,8 @@
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr, TcpStream};
 
 use plimsoll_viewer::serve::{ServeOptions, Server};
 
@@ -196,6 +197,22 @@ fn requests_that_are_too_large_or_too_slow_are_turned_away() {
     let begin = std::time::Instant::now();
     assert!(matches!(status(format!("GET / HTTP/1.1\r\n{host}")), None | Some(408)));
     assert!((4..15).contains(&begin.elapsed().as_secs()), "{:?}", begin.elapsed());
+}
+
+#[test]
+fn a_client_that_takes_nothing_is_given_up() {
+    const ANSWERS: usize = 100;
+    let server = serve(Vec::new());
+    let port = server.port().0;
+    let one = get(port, "/assets/plotly.min.js").body.len();
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("the server listens");
+    let request = format!("GET /assets/plotly.min.js HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n");
+    stream.write_all(request.repeat(ANSWERS).as_bytes()).expect("they are short");
+    std::thread::sleep(std::time::Duration::from_secs(35));
+    let mut taken = Vec::new();
+    // What the system still holds comes, and then the end, or an error.
+    let _ = stream.read_to_end(&mut taken);
+    assert!(taken.len() < one * ANSWERS, "all {} bytes come after half a minute", taken.len());
 }
 
 #[test]

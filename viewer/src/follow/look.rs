@@ -10,7 +10,7 @@ use crate::capture::{Events, LoadError, LoadOptions, open};
 use crate::model::Profile;
 use crate::present::View;
 use crate::replay::Heap;
-use crate::symbolize::Symbolizer;
+use crate::symbolize::{Names, Symbolizer};
 use crate::view::{Asked, AtError, Filter, GroupBy, Grouping, ViewOptions};
 
 /// How a look is taken.
@@ -26,6 +26,8 @@ pub struct LookOptions {
     pub raw_frames: bool,
     /// Where binaries and debug files are looked for too.
     pub symbols: Vec<PathBuf>,
+    /// What earlier looks have looked up there.
+    pub names: Names,
     /// The limit that leaks run into; `None` for the cgroup's.
     pub limit_bytes: Option<u64>,
 }
@@ -40,6 +42,7 @@ impl Default for LookOptions {
             filter: Filter::default(),
             raw_frames: false,
             symbols: Vec::new(),
+            names: Names::default(),
             limit_bytes: None,
         }
     }
@@ -141,7 +144,7 @@ impl Look {
 
 /// All groupings, each judged, and everything that a reader should know.
 fn group(profile: &Profile, heap: &Heap, options: &LookOptions) -> (Vec<(GroupBy, Grouping)>, Vec<String>) {
-    let mut symbolizer = Symbolizer::new(profile, &options.symbols);
+    let mut symbolizer = Symbolizer::with_names(profile, &options.symbols, &options.names);
     let mut groupings = Vec::new();
     for by in &options.by {
         let view = ViewOptions {
@@ -157,5 +160,6 @@ fn group(profile: &Profile, heap: &Heap, options: &LookOptions) -> (Vec<(GroupBy
     let mut warnings: Vec<String> =
         [&profile.warnings, &heap.warnings, &symbolizer.warnings()].into_iter().flatten().cloned().collect();
     warnings.extend(groupings.first().map(|(_, grouping)| grouping.warnings()).unwrap_or_default());
+    symbolizer.keep_names(&options.names);
     (groupings, warnings)
 }

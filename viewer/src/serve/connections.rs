@@ -18,6 +18,8 @@ const READ_HEADERS: Duration = Duration::from_secs(5);
 /// Bytes of a request's headers, and their number.
 const MAX_HEADER_BYTES: usize = 16 << 10;
 const MAX_HEADERS: usize = 64;
+/// What was sent must be taken within this time, or its client is given up.
+const TAKEN_WITHIN: Duration = Duration::from_secs(30);
 /// After a failure to accept: mostly there are no descriptors left for now.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -47,6 +49,8 @@ async fn serve(stream: TcpStream, router: Router, place: Arc<OwnedSemaphorePermi
     let Ok(local) = stream.local_addr() else { return };
     // Small messages, each of which somebody waits for.
     let _ = stream.set_nodelay(true);
+    #[cfg(target_os = "linux")]
+    let _ = socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(TAKEN_WITHIN));
     let router = router.layer(axum::Extension(Connection { local, place }));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())

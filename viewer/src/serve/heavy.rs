@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use tokio::sync::{OnceCell, Semaphore};
 
 use crate::follow::{Followed, Look, LookOptions};
+use crate::symbolize::Symbolizer;
 use crate::view::{Asked, GroupBy};
 
 use super::answer::{Answer, Failure};
@@ -116,6 +117,7 @@ impl Part {
             asked: self.asked.clone(),
             by: by.to_vec(),
             symbols: self.app.symbols.clone(),
+            names: self.app.names.clone(),
             limit_bytes: self.app.limit_bytes,
             ..LookOptions::default()
         };
@@ -123,8 +125,11 @@ impl Part {
         Ok(Arc::new(look))
     }
 
-    /// Where binaries and debug files are looked for too.
-    pub(super) fn symbols(&self) -> &[std::path::PathBuf] {
-        &self.app.symbols
+    /// What `work` makes of a look's names.
+    pub(super) fn symbolized<T>(&self, look: &Look, work: impl FnOnce(&mut Symbolizer<'_>) -> T) -> T {
+        let mut symbolizer = Symbolizer::with_names(&look.profile, &self.app.symbols, &self.app.names);
+        let made = work(&mut symbolizer);
+        symbolizer.keep_names(&self.app.names);
+        made
     }
 }

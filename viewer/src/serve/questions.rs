@@ -13,7 +13,6 @@ use crate::follow::Look;
 use crate::model::Tally;
 use crate::present::json::{BucketJson, ChangeJson, DiffJson, HistogramJson, SiteJson};
 use crate::present::{Comparison, DiffFlameGraph, DiffOf, FlameGraph, Of, Screen, View, explain_text};
-use crate::symbolize::Symbolizer;
 use crate::view::{Asked, Group, GroupBy, Pair, ViewOptions, pair_moments};
 
 use super::answer::{Answer, Failure};
@@ -278,9 +277,9 @@ fn draw(part: &Part, of: Of) -> Result<Answer, Failure> {
     if of == Of::Temporary && !look.profile.is_exact() {
         return Err(Failure::bad("a sampled capture cannot tell temporary allocations"));
     }
-    let mut symbolizer = Symbolizer::new(&look.profile, part.symbols());
     let options = ViewOptions::default();
-    let graph = FlameGraph::new(&look.profile, &look.heap, &mut symbolizer, &options, of);
+    let graph =
+        part.symbolized(&look, |symbolizer| FlameGraph::new(&look.profile, &look.heap, symbolizer, &options, of));
     svg(|out| graph.draw(&look.profile, &look.heap, out), graph.is_empty())
 }
 
@@ -311,8 +310,8 @@ async fn profile(app: App, query: Query, headers: HeaderMap, shows: Shows) -> Re
     let asked = question(&format!("pprof {shows:?}"), &part, &query);
     let make = move || {
         let look = part.look(&[])?;
-        let mut symbolizer = Symbolizer::new(&look.profile, part.symbols());
-        let walk = Walk::new(&look.profile, &look.heap, &mut symbolizer, &ViewOptions::default());
+        let options = ViewOptions::default();
+        let walk = part.symbolized(&look, |symbolizer| Walk::new(&look.profile, &look.heap, symbolizer, &options));
         let gzip = pprof(&walk.with_rest(&look.summary), shows)
             .map_err(|error| Failure::bad(format!("cannot write the profile: {error}")))?;
         Ok(Answer::new("application/octet-stream", gzip))

@@ -119,6 +119,7 @@ impl Server {
             id: random::<ID_BYTES>()?,
             every: follow.every,
             symbols: look.symbols,
+            names: look.names,
             limit_bytes: follow.limit_bytes,
             stopped: AtomicBool::new(false),
             follower: Follower::start(options.follow)?,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use crate::follow::Follower;
+use crate::symbolize::Names;
 
 use super::access::Access;
 use super::heavy::Heavy;
@@ -31,6 +32,8 @@ pub(super) struct Shared {
     pub(super) every: Duration,
     /// Where binaries and debug files are looked for too.
     pub(super) symbols: Vec<PathBuf>,
+    /// What looks have looked up there.
+    pub(super) names: Names,
     /// The limit that was given.
     pub(super) limit_bytes: Option<u64>,
     pub(super) stopped: AtomicBool,

@@ -37,7 +37,7 @@ impl Symbolizer<'_> {
             for (address, found) in look_up(&path, &addresses, bias) {
                 if !found.is_empty() {
                     let frames = frame::from_source(found, &name, address, address.wrapping_sub(bias));
-                    self.known.insert((module, address), frames.into());
+                    self.known.frames.insert((module, address), frames.into());
                 }
             }
         }
@@ -56,7 +56,7 @@ impl Symbolizer<'_> {
                 let model::Frame::Address(address) = call else { continue };
                 let Some(info) = self.profile.modules.find(address, ticks) else { continue };
                 let id = info.module.id;
-                if !self.known.contains_key(&(id, address)) && !self.is_packed(ModuleId(id), address) {
+                if !self.known.frames.contains_key(&(id, address)) && !self.is_packed(ModuleId(id), address) {
                     addresses.entry(id).or_default().push(address);
                 }
             }

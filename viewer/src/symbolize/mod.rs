@@ -11,6 +11,7 @@ mod die_names;
 mod finder;
 mod frame;
 mod image;
+mod names;
 mod packed;
 
 use std::collections::{BTreeSet, HashMap};
@@ -27,6 +28,8 @@ use die_names::DieNames;
 use finder::Finder;
 pub use frame::Frame;
 use image::Image;
+use names::Known;
+pub use names::Names;
 use packed::Packed;
 
 /// Said when stacks were cut.
@@ -40,8 +43,7 @@ pub struct Symbolizer<'p> {
     finder: Finder,
     packed: Packed,
     images: HashMap<u32, Loaded, RandomState>,
-    /// By module and return address.
-    known: HashMap<(u32, u64), Arc<[Frame]>, RandomState>,
+    known: Known,
     /// For names with their generic arguments: by module, once asked for.
     die_names: HashMap<u32, Option<DieNames>, RandomState>,
     warnings: BTreeSet<String>,
@@ -61,6 +63,8 @@ struct Loaded {
     path: Option<PathBuf>,
     /// What was opened there; `None` also when that failed.
     image: Option<Image>,
+    /// Another look may find better: nothing was found, or there is a warning.
+    is_doubtful: bool,
 }
 
 impl<'p> Symbolizer<'p> {
@@ -71,11 +75,23 @@ impl<'p> Symbolizer<'p> {
             finder: Finder::new(directories),
             packed: Packed::new(&profile.symbols),
             images: HashMap::default(),
-            known: HashMap::default(),
+            known: Known::default(),
             die_names: HashMap::default(),
             warnings: BTreeSet::new(),
             frames_left: profile.limits().frames,
         }
+    }
+
+    /// The same, that knows what an earlier one has [kept](Symbolizer::keep_names).
+    pub fn with_names(profile: &'p Profile, directories: &[PathBuf], names: &Names) -> Symbolizer<'p> {
+        Symbolizer { known: names.of(profile), ..Symbolizer::new(profile, directories) }
+    }
+
+    /// Keeps for later what this one has found and is sure of.
+    pub fn keep_names(self, names: &Names) {
+        let (mut known, images) = (self.known, self.images);
+        known.frames.retain(|(module, _), _| !images.get(module).is_some_and(|loaded| loaded.is_doubtful));
+        names.keep(self.profile, known);
     }
 
     /// A symbolizer that opens no file: it names what the capture itself names.
@@ -119,22 +135,28 @@ impl<'p> Symbolizer<'p> {
     /// The same for an address that is known to lie in a module.
     pub fn address_in(&mut self, info: &ModuleInfo, address: u64) -> Arc<[Frame]> {
         let key = (info.module.id, address);
-        if let Some(frames) = self.known.get(&key) {
+        if let Some(frames) = self.known.frames.get(&key) {
             return Arc::clone(frames);
         }
         let frames: Arc<[Frame]> = self.look_up(info, address).into();
-        self.known.insert(key, Arc::clone(&frames));
+        self.known.frames.insert(key, Arc::clone(&frames));
         frames
     }
 
     /// The short names of the frames of one return address with their generic arguments, as in `push<u32, alloc::alloc::Global>`, in the
     /// order of [`Symbolizer::address`]; empty where nothing is known, as of names that the capture itself holds.
-    pub fn short_names(&mut self, address: u64, ticks: u64) -> Vec<Option<Arc<str>>> {
-        let Some(info) = self.profile.modules.find(address, ticks) else { return Vec::new() };
-        let Some(path) = self.loaded(&info.module).path.clone() else { return Vec::new() };
+    pub fn short_names(&mut self, address: u64, ticks: u64) -> Arc<[Option<Arc<str>>]> {
+        let Some(info) = self.profile.modules.find(address, ticks) else { return Arc::default() };
+        let key = (info.module.id, address);
+        if let Some(names) = self.known.short_names.get(&key) {
+            return Arc::clone(names);
+        }
+        let Some(path) = self.loaded(&info.module).path.clone() else { return Arc::default() };
         let names = self.die_names.entry(info.module.id).or_insert_with(|| DieNames::open(&path));
         let offset = address.wrapping_sub(info.module.bias).wrapping_sub(1);
-        names.as_ref().map(|names| names.at(offset)).unwrap_or_default()
+        let found: Arc<[_]> = names.as_ref().map(|names| names.at(offset)).unwrap_or_default().into();
+        self.known.short_names.insert(key, Arc::clone(&found));
+        found
     }
 
     /// Whether the capture itself names an address.
@@ -171,6 +193,7 @@ impl<'p> Symbolizer<'p> {
 
 fn load(finder: &Finder, module: &Module, warnings: &mut BTreeSet<String>) -> Loaded {
     let found = finder.find(module);
+    let has_warning = found.warning.is_some();
     warnings.extend(found.warning);
     let image = found.path.as_ref().and_then(|path| match Image::open(path) {
         Ok(image) => Some(image),
@@ -179,7 +202,8 @@ fn load(finder: &Finder, module: &Module, warnings: &mut BTreeSet<String>) -> Lo
             None
         }
     });
-    Loaded { name: module_name(module).into(), path: found.path.filter(|_| image.is_some()), image }
+    let is_doubtful = has_warning || image.is_none();
+    Loaded { name: module_name(module).into(), path: found.path.filter(|_| image.is_some()), image, is_doubtful }
 }
 
 /// File name of a module for display.

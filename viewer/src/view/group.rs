@@ -222,8 +222,9 @@ pub(crate) fn type_of(profile: &Profile, symbolizer: &mut Symbolizer<'_>, site: 
         let found = symbolizer.address(address, site.first_ticks);
         let names = symbolizer.short_names(address, site.first_ticks);
         // Without one for each frame it is not known which are whose.
-        let names = if names.len() == found.len() { names } else { vec![None; found.len()] };
-        frames.extend(found.iter().cloned().zip(names));
+        let are_whose = names.len() == found.len();
+        let name = |at: usize| names.get(at).filter(|_| are_whose).cloned().flatten();
+        frames.extend(found.iter().cloned().enumerate().map(|(at, frame)| (frame, name(at))));
         if found.iter().any(|frame| crate_of(frame).is_some_and(|name| !is_library(name) && name != "plimsoll")) {
             break;
         }
