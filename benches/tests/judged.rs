@@ -22,7 +22,8 @@ fn viewer() -> PathBuf {
     let profile = Path::new(env!("CARGO_BIN_EXE_judge")).parent().expect("a profile's folder");
     let target = profile.parent().expect("the target folder");
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--locked", "-p", "plimsoll-viewer", "--target-dir"]).arg(target);
+    // The viewer's own tests find this one in its place, so it is as complete as theirs.
+    cargo.args(["build", "--quiet", "--locked", "-p", "plimsoll-viewer", "--all-features", "--target-dir"]).arg(target);
     if profile.ends_with("release") {
         cargo.arg("--release");
     }
