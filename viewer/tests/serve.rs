@@ -3,19 +3,23 @@
 #![forbid(unsafe_code)]
 
 use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use plimsoll_format::{Header, Mode, Record, Tick, Totals};
-use plimsoll_viewer::follow::Target;
+use plimsoll_viewer::follow::{FollowOptions, Target};
+use plimsoll_viewer::serve::{ServeOptions, Server};
 use serde_json::{Value, json};
+use socket2::{Domain, Socket, Type};
 
 #[path = "serve_support/mod.rs"]
 mod serve_support;
 #[path = "support/mod.rs"]
 mod support;
 
-use serve_support::{Connection, get, get_with, hear, looked_at, say, serve, until, watch};
+use serve_support::{Connection, get, get_with, hear, looked_at, say, serve, until, watch, watch_over};
 use support::{CaptureBuilder, START, alloc, counters, header};
 
 const SECOND: u64 = 1_000_000_000;
@@ -326,6 +330,38 @@ fn many_watchers_are_cheap_and_none_starves() {
         .lines()
         .find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
     assert!(most.expect("the system tells") < 256 << 10, "{most:?} KiB");
+}
+
+/// The queue of a client holds 16 messages; what the system holds of its connection must be full first.
+#[test]
+fn a_client_that_does_not_keep_up_loses_the_oldest_and_holds_nobody_up() {
+    // Much to say, five times a second.
+    let sleepers: Vec<Sleeper> = (0..400).map(|_| Sleeper::new()).collect();
+    let processes = sleepers.iter().map(|sleeper| sleeper.0.id().to_string()).collect();
+    let follow = FollowOptions { processes, every: Duration::from_millis(200), ..FollowOptions::default() };
+    let server = Server::start(ServeOptions { follow, port: 0, ..ServeOptions::default() }).expect("a free port");
+    let port = server.port().0;
+    let little = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    little.set_recv_buffer_size(4 << 10).expect("it can be small");
+    little.connect(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into()).expect("the server listens");
+    let mut slow = watch_over(little.into(), port, "/ws");
+    let mut quick = watch(port, "/ws");
+    let end = Instant::now() + Duration::from_secs(15);
+    let mut last = None;
+    while Instant::now() < end {
+        let message = hear(&mut quick);
+        assert_ne!(message["type"], "lagged", "{message}");
+        last = message["number"].as_u64().max(last);
+    }
+    let lagged = loop {
+        let message = hear(&mut slow);
+        if message["type"] == "lagged" {
+            break message;
+        }
+        assert!(message["number"].as_u64() <= last, "it hears all that the other one heard, too late");
+    };
+    assert!(lagged["count"].as_u64() > Some(0), "{lagged}");
+    assert_eq!([hear(&mut slow)["type"].clone(), hear(&mut slow)["type"].clone()], ["snapshot", "delta"]);
 }
 
 #[test]

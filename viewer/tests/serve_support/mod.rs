@@ -110,9 +110,13 @@ pub(crate) type Client = WebSocket<TcpStream>;
 
 /// Connects to the socket as a page does.
 pub(crate) fn watch(port: u16, target: &str) -> Client {
+    watch_over(TcpStream::connect(("127.0.0.1", port)).expect("the server listens"), port, target)
+}
+
+/// The same over a connection that is there.
+pub(crate) fn watch_over(stream: TcpStream, port: u16, target: &str) -> Client {
     let mut request = format!("ws://localhost:{port}{target}").into_client_request().expect("an address");
     request.headers_mut().insert("Origin", format!("http://localhost:{port}").parse().expect("an origin"));
-    let stream = TcpStream::connect(("127.0.0.1", port)).expect("the server listens");
     stream.set_read_timeout(Some(PATIENCE)).expect("a socket has time-outs");
     tungstenite::client(request, stream).expect("an upgrade").0
 }
